@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+DOCS   := .venv-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench format lock wheel clean
+.PHONY: help demo serve test check bench docs format lock wheel clean
 
 help:
 	@echo "make demo    send real messages through a sandbox and compare the ledgers"
 	@echo "make serve   run the service on http://127.0.0.1:8080, everything in ./var; nothing leaves the machine"
-	@echo "make test    all tests            make check   ruff, mypy --strict, import-linter, sizes"
+	@echo "make test    all tests            make check   ruff, mypy --strict, import-linter, sizes, docs"
+	@echo "make docs    the documentation as a site in build/docs; a dead link fails"
 	@echo "make bench   the measurements     make bench ONLY=accept   one of them"
 	@echo "make wheel   build dist/*.whl     make lock    pin dependencies anew"
 
@@ -29,7 +31,7 @@ serve: $(VENV)/.done
 test: $(VENV)/.done
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-check: $(VENV)/.done
+check: $(VENV)/.done docs
 	$(BIN)/ruff check src tests bench clients
 	$(BIN)/ruff format --check src tests bench clients
 	$(BIN)/mypy
@@ -39,6 +41,15 @@ check: $(VENV)/.done
 bench: $(VENV)/.done
 	$(BIN)/python -m bench $(ONLY)
 
+# The documentation has an environment of its own: nobody who only runs or tests the service needs it.
+$(DOCS)/.done: requirements-docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	@touch $@
+
+docs: $(DOCS)/.done
+	$(DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/docs
+
 format: $(VENV)/.done
 	$(BIN)/ruff check --fix-only --quiet src tests bench clients
 	$(BIN)/ruff format --quiet src tests bench clients
@@ -46,10 +57,12 @@ format: $(VENV)/.done
 lock:
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' | \
+		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements-docs.txt -
 
 wheel: $(VENV)/.done
 	$(BIN)/python -m build --wheel --no-isolation
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DOCS) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis

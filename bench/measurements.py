@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -351,6 +351,94 @@ def priority() -> list[Result]:
     return [Result("priority", statistics.median(times), "s", 1.0, 1.0, under=True)]
 
 
+def young() -> list[Result]:
+    """An empty folder, 500 single SMS on 32 connections, 2 s later 3 000 more: seconds from the
+    last acceptance to the last attempt, in the slowest of the rounds. No autovacuum comes."""
+    with stage.process("gateway") as gateway:
+        seconds = [_young(gateway["url"]) for _ in range(ROUNDS)]
+    return [Result("young", max(seconds), "s", 3.0, 1.0, under=True)]
+
+
+def _young(url: str) -> float:
+    with (
+        stage.folder() as data,
+        stage.process("service", environment=stage.settings(data / "d", gateway=url)) as service,
+    ):
+        database, deadline = service["database"], time.monotonic() + 60
+        _without_autovacuum(database)
+        asyncio.run(_burst(service["api"], range(500)))
+        time.sleep(2)
+        asyncio.run(_burst(service["api"], range(500, 3500)))
+        while time.monotonic() < deadline:
+            if stage.ask(database, "SELECT count(*) AS n FROM pgqueuer")[0]["n"] == 0:
+                break
+            time.sleep(0.5)
+        [row] = stage.ask(
+            database,
+            """
+            SELECT count(*) AS n, extract(epoch FROM now() - b.at) AS waited,
+                extract(epoch FROM max(a.started_at) - b.at) AS took
+            FROM attempts a, (SELECT max(created_at) AS at FROM batches) b GROUP BY b.at
+            """,
+        )
+        return float(row["took"] if row["n"] >= 3500 else row["waited"])
+
+
+async def _burst(api: str, numbers: Iterable[int]) -> None:
+    """A request for each number, over 32 connections."""
+    waiting = iter(numbers)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32)) as session:
+
+        async def post() -> None:
+            for i in waiting:
+                body = {"mobileNumber": f"+4672{i:07}", "message": "Skolan är stängd i dag."}
+                async with session.post(f"{api}/2281/sms?async=true", json=body) as answer:
+                    assert answer.status == 201
+                    await answer.read()
+
+        await asyncio.gather(*(post() for _ in range(32)))
+
+
+def _without_autovacuum(database: str) -> None:
+    """Leave the tables without statistics, as before the first autoanalyze."""
+    rows = stage.ask(database, "SELECT relname FROM pg_stat_user_tables")
+    for row in rows:
+        stage.ask(database, f"ALTER TABLE {row['relname']} SET (autovacuum_enabled = false)")
+
+
+def analyzed() -> list[Result]:
+    """A batch of SMS after an ANALYZE of the empty queue, against one without: both services up,
+    in turns. And e-mail after a batch of SMS, before any statistics, against an empty folder."""
+    sent: dict[int, list[float]] = {0: [], 1: []}
+    with stage.process("gateway") as gateway, stage.folder() as one, stage.folder() as other:
+        with _pair({0: one / "d", 1: other / "d"}, gateway=gateway["url"]) as services:
+            for number in range(ROUNDS + 1):
+                for told in (0, 1) if number % 2 else (1, 0):
+                    if told:
+                        stage.ask(services[told]["database"], "ANALYZE")
+                    sent[told].append(_drained(services[told], SMS_COUNT, "sms"))
+        with stage.process("gateway", "smtp") as server:
+            place = {"gateway": gateway["url"], "smtp": server["port"]}
+            mails = [(_mail_rate(place, SMS_COUNT), _mail_rate(place, 0)) for _ in range(ROUNDS)]
+    after, empty = (_median(rates) for rates in zip(*mails, strict=True))
+    return [
+        Result("analyzed", _median(sent[1]), "deliveries/s", _median(sent[0]), 0.9),
+        Result("analyzed-email", after, "deliveries/s", empty, 0.9),
+    ]
+
+
+def _mail_rate(place: Mapping[str, Any], before: int) -> float:
+    """E-mails a second after a batch of so many SMS."""
+    with (
+        stage.folder() as data,
+        stage.process("service", environment=stage.settings(data / "d", **place)) as service,
+    ):
+        _without_autovacuum(service["database"])
+        if before:
+            _drained(service, before, "sms")
+        return _drained(service, EMAIL_COUNT, "email")
+
+
 def _median(values: Any) -> float:
     return statistics.median(list(values))
 
@@ -365,5 +453,7 @@ ALL: dict[str, Callable[[], list[Result]]] = {
     "digital-mail": mail.digital_mail,
     "letters": mail.letters,
     "history": reading.history,
+    "young": young,
+    "analyzed": analyzed,
     "import": moving.moving_in,
 }

@@ -33,7 +33,7 @@ def history(count: int = HISTORY) -> list[Result]:
             "service", "--no-work", environment=stage.settings(data / "d")
         ) as service:
             begun = time.perf_counter()
-            years.fill(service["database"])
+            years.fill(service["database"], data / "d")
             _say(f"{count:,} deliveries written by COPY in {time.perf_counter() - begun:.0f} s")
         with stage.process("service", environment=stage.settings(data / "d")) as service:
             kept = _tallied(service["database"], count)

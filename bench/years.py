@@ -8,11 +8,18 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+
+from utskick.domain.month import month_of
+from utskick.settings import VaultSection
+from utskick.store.crypto.columns import Column
+from utskick.store.crypto.master_key import safe_of
+from utskick.store.crypto.vault import Vault
+from utskick.store.database import Database
 
 STRIDE = 250_000
 PARTIES, USERS = 200_000, 2_000
@@ -73,13 +80,18 @@ class Years:
         self.count = count
         self.examples = Examples()
         self._chance = random.Random(5)
+        self._vault = Vault()
 
-    def fill(self, url: str) -> None:
-        asyncio.run(self._fill(url))
+    def fill(self, url: str, folder: Path) -> None:
+        """``folder``: the data folder of the service, which has its vault key."""
+        asyncio.run(self._fill(url, folder))
 
-    async def _fill(self, url: str) -> None:
+    async def _fill(self, url: str, folder: Path) -> None:
+        database = Database(url, size=2, vault=Vault(safe_of(VaultSection(), folder)))
+        await database.open()
         connection = await asyncpg.connect(url)
         try:
+            await self._keys(database.vault)
             rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in COLUMNS}
             for _ in self._rows(rows):
                 if len(rows["deliveries"]) >= STRIDE:
@@ -89,6 +101,14 @@ class Years:
             await connection.execute("CHECKPOINT")
         finally:
             await connection.close()
+            await database.close()
+
+    async def _keys(self, vault: Vault) -> None:
+        """Those of all months that rows fall into."""
+        self._vault, now = vault, datetime.now(UTC)
+        months = {month_of(now - timedelta(days=day)) for day in range(367)}
+        for municipality in ("2281", "2260"):
+            await vault.ready(municipality, *months)
 
     def _rows(self, rows: dict[str, list[tuple[Any, ...]]]) -> Iterator[None]:
         chance, made, begin = self._chance, 0, datetime.now(UTC) - timedelta(days=365)
@@ -109,6 +129,11 @@ class Years:
             f"user{chance.randrange(USERS):04}",
         )
         batch, channel = _id(at, chance), CHANNELS[went]
+        seal = self._vault.of(municipality, month_of(at)).seal
+        to, party_key = (
+            seal(Column.DESTINATION, _TO[channel]),
+            self._vault.lasting(municipality).party,
+        )
         said = {
             "subject": "Beslut",
             "message": "Skolan är stängd i dag.",
@@ -126,14 +151,13 @@ class Years:
                 user,
                 department,
                 size,
-                json.dumps(said).encode(),
+                seal(Column.CONTENT, json.dumps(said).encode()),
                 at,
             )
         )
         for place in range(size):
             party = party_of(chance.randrange(PARTIES))
             message, delivery = _id(at, chance), _id(at, chance)
-            key = blake2b(party.encode(), digest_size=16, key=municipality.encode()).digest()
             status = "sent" if chance.random() < 0.95 else "failed"
             reason = "unreachable" if status == "failed" else None
             rows["messages"].append(
@@ -142,8 +166,8 @@ class Years:
                     municipality,
                     batch,
                     place,
-                    key,
-                    party.encode(),
+                    party_key(party),
+                    seal(Column.PARTY, party.encode()),
                     at,
                     origin,
                     user,
@@ -160,7 +184,7 @@ class Years:
                     went,
                     "NORMAL",
                     status,
-                    _TO[channel],
+                    to,
                     False,
                     1,
                     "old",

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.xdist_group("journey-whole-service"),
 ]
 
-#: docs/sandbox.md: the last two digits say how the gateway reports.
+#: docs/reference/sandbox.md: the last two digits say how the gateway reports.
 LATE, TWICE, EARLY, NEVER, FAILED = (
     f"+467000001{digits}" for digits in ("09", "10", "11", "12", "13")
 )

@@ -22,7 +22,7 @@ from utskick.sandbox.faults import (
 )
 from utskick.sandbox.ledger import Ledger
 
-PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md"
 ANNA, BO = "+46701740605", "+46701740606"
 
 

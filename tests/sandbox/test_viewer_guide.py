@@ -1,4 +1,4 @@
-"""docs/sandbox.md against the simulators: every magic recipient, page and provider that there is
+"""docs/reference/sandbox.md against the simulators: every magic recipient, page and provider that there is
 stands in it, as it is."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from utskick.sandbox.push import web as push_web
 from utskick.sandbox.viewer import SHELVES
 from utskick.sandbox.views.misbehaviour import magic
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text("utf-8")
+GUIDE = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text("utf-8")
 
 
 def rows(title: str) -> dict[str, tuple[str, str]]:

@@ -1,19 +1,17 @@
-"""What is asked of a database before it is used."""
+"""The schema of a database is made once, added to, and checked before the database is used."""
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import asyncpg
-import orjson
 import pytest
-from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from utskick.domain.errors import DatabaseFault
-from utskick.domain.ids import new_id
 from utskick.store import migrations
 from utskick.store.database import Database
 from utskick.store.migrations import upgrading
@@ -41,66 +39,18 @@ async def test_a_database_without_a_schema_says_what_to_do(server: str) -> None:
         await Database(url).open()
 
 
-async def test_files_that_were_there_before_retention_are_known_to_be_in_use(server: str) -> None:
-    url = await fresh(server, "before_retention")
-    config = upgrading.config()
-    with create_engine(
-        url.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool
-    ).connect() as connection:
-        config.attributes["connection"] = connection
-        before = ScriptDirectory.from_config(config).get_revision("0010")
-        assert before is not None
-        command.upgrade(config, str(before.down_revision))
-        connection.commit()
-    database, shared, own, recorded = (
-        await asyncpg.connect(url),
-        bytes(range(32)),
-        bytes(32),
-        bytes([7] * 32),
-    )
-    batch, message = new_id(), new_id()
-    for digest in (shared, own, recorded):
-        await database.execute("INSERT INTO attachments VALUES ('2281', $1, 1, 'x', now())", digest)
-    named = [
-        orjson.dumps([{"name": "a", "type": None, "digest": digest.hex()}])
-        for digest in (shared, own, recorded)
-    ]
-    await database.execute(
-        """
-        INSERT INTO batches (id, municipality_id, channel, message_type, priority, recipients, content, attachments, created_at)
-        VALUES ($1, '2281', 'sms', 'SMS', 'NORMAL', 1, '{}', $2, now())
-        """,
-        batch,
-        named[0],
-    )
-    await database.execute(
-        """
-        INSERT INTO messages (id, municipality_id, batch_id, ordinal, at, content, attachments)
-        VALUES ($1, '2281', $2, 0, now(), '{}', $3)
-        """,
-        message,
-        batch,
-        named[1],
-    )
-    await database.execute(
-        """
-        INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination, awaited,
-            created_at, updated_at, expires_at, recorded_files)
-        VALUES ($1, '2281', $2, $3, 'sms', 'SMS', 'NORMAL', 'sent', '', false, now(), now(), now(), $4)
-        """,
-        new_id(),
-        batch,
-        message,
-        named[2],
-    )
-    migrations.migrate(url)
-    rows = await database.fetch("SELECT owner, digest FROM attachment_uses")
-    await database.close()
-    assert {(row["owner"], row["digest"]) for row in rows} == {
-        (batch, shared),
-        (message, own),
-        (message, recorded),
-    }
+@pytest.mark.parametrize("revision", ["0001", "0014"])
+async def test_a_schema_of_a_pre_release_is_refused_with_a_sentence(
+    server: str, revision: str
+) -> None:
+    url = await fresh(server, "pre_release")
+    connection = await asyncpg.connect(url)
+    await connection.execute("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)")
+    await connection.execute("INSERT INTO alembic_version VALUES ($1)", revision)
+    await connection.close()
+    for refused in (Database(url).open, partial(asyncio.to_thread, migrations.migrate, url)):
+        with pytest.raises(DatabaseFault, match=r"pre-release .* empty database or data folder"):
+            await refused()
 
 
 async def test_a_newer_schema_is_refused_with_a_sentence(server: str) -> None:
@@ -132,3 +82,17 @@ def test_the_revisions_are_those_of_the_files_in_one_line() -> None:
     assert found == sorted(found, reverse=True)
     assert all(map(migrations.known, found))
     assert len(found) == len(list(Path(migrations.__file__).parent.glob("versions/[0-9]*.py")))
+
+
+#: SHA-256 over revision 0100 and the files of ``migrations/schema``.
+FROZEN = "ef8727bdfc20f9f07f6d377be45dd0ff229712804f3402eb038caac7a3e8f08a"
+
+
+def test_the_schema_of_the_first_release_does_not_change() -> None:
+    folder = Path(migrations.__file__).parent
+    files = [folder / "versions" / "0100_schema.py", *sorted(folder.glob("schema/*"))]
+    found = sha256(b"\0".join(b"%s\0%s" % (f.name.encode(), f.read_bytes()) for f in files))
+    assert found.hexdigest() == FROZEN, (
+        "revision 0100 is frozen: databases have been made from it. Add a revision instead, "
+        "migrations/versions/0101_<noun>.py with its own SQL (see utskick.store.migrations)"
+    )

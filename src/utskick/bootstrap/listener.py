@@ -81,7 +81,7 @@ def check_host(settings: Settings) -> None:
         raise SettingsFault(
             f'http.host is {settings.http.host}, and auth.mode is "off": everybody who can reach'
             " this machine could send and read everything. Set auth.mode ="
-            f' "embedded" or "external" (docs/security.md), or listen on {HOST}'
+            f' "embedded" or "external" (docs/how-to/manage-clients.md), or listen on {HOST}'
         )
 
 

@@ -51,7 +51,7 @@ def _mode(settings: Settings, section: AuthSection) -> Finding:
             "auth",
             Grade.WARNING,
             said,
-            'set auth.mode = "embedded" or "external" (docs/security.md)',
+            'set auth.mode = "embedded" or "external" (docs/how-to/manage-clients.md)',
         )
     whose = {
         "embedded": "our own issuer",
@@ -77,7 +77,7 @@ def _header(settings: Settings, section: AuthSection) -> list[Finding]:
             "certificate header",
             Grade.WARNING,
             said,
-            f"{todo}, and nobody but the proxy reach this port (docs/security.md)",
+            f"{todo}, and nobody but the proxy reach this port (docs/how-to/manage-clients.md)",
         )
     ]
 

@@ -110,7 +110,7 @@ async def key(settings: Settings, inspection: DatabaseInspection | None) -> Find
         safe = await asyncio.to_thread(bootstrap.safe_of, settings)
         opened = await inspection.open(safe) if inspection is not None else None
     except Locked:
-        todo = "restore the key, or name it in vault.old_keys when it was replaced on purpose (docs/vault.md)"
+        todo = "restore the key, or name it in vault.old_keys when it was replaced on purpose (docs/how-to/rotate-keys.md)"
         return Finding(
             "vault key",
             Grade.FAULT,

@@ -99,7 +99,7 @@ class HistoryFile:
         if missing := [name for name in NEEDED if name not in places.values()]:
             raise Unreadable(
                 f"the first row must name the columns; these are missing: {', '.join(_peers(name) for name in missing)}. "
-                "docs/moving-in.md shows how to write the file"
+                "docs/how-to/move-in.md shows how to write the file"
             )
         reader, begin = csv.reader(text, delimiter=delimiter, strict=True), 2
         try:

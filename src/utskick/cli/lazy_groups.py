@@ -27,7 +27,10 @@ GROUPS: Final[dict[str, tuple[str, str]]] = {
     "import": ("import_history", "Move in: take over what another system has on record."),
     "retention": ("retention", "How long messages are kept, and what is past its time."),
     "audit": ("audit", "The audit trail: who did what, when, from where."),
-    "vault": ("vault", "The keys that seal personal data in the database (docs/vault.md)."),
+    "vault": (
+        "vault",
+        "The keys that seal personal data in the database (docs/explanation/vault.md).",
+    ),
 }
 
 

@@ -8,14 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
 from utskick import bootstrap
@@ -29,11 +21,11 @@ from utskick.settings import Settings
 from utskick.store.crypto.key_rows import INDEX, KeyRow
 from utskick.store.crypto.master_key import new_key
 from utskick.store.database import answering
-from utskick.store.key_lifecycle.destruction import Destruction
-from utskick.store.key_lifecycle.reencryption import Resealing
+from utskick.store.retention.key_destruction import KeyDestruction
 
 vault = typer.Typer(
-    no_args_is_help=True, help="The keys that seal personal data in the database (docs/vault.md)."
+    no_args_is_help=True,
+    help="The keys that seal personal data in the database (docs/explanation/vault.md).",
 )
 
 
@@ -122,41 +114,6 @@ async def _rewrap(settings: Settings) -> tuple[int, int]:
         )
 
 
-@vault.command("reseal")
-def reseal(config: Config = None) -> None:
-    """Seal what was written before there were keys for it. The service may run; the command may be
-    stopped and given again."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=screen.console,
-    )
-    with bar:
-        left = asyncio.run(_reseal(bootstrap.read_settings(config), bar))
-    if left:
-        raise NotAllowedHere(
-            f"{left} rows were changed by others meanwhile, and stand unsealed; give the command again"
-        )
-    screen.say(
-        "Everything is sealed. What stood there before is in backups, and in the files of the database until it has been cleared up"
-    )
-    screen.say(
-        "(`VACUUM FULL batches, messages, deliveries, attachments`, which stops the service while it runs)."
-    )
-
-
-async def _reseal(settings: Settings, bar: Progress) -> int:
-    async with bootstrap.opened(settings) as database, answering():
-        resealing = Resealing(database)
-        task = bar.add_task("sealed", total=await resealing.left())
-        async for done in resealing.run():
-            bar.advance(task, done)
-        return await resealing.left()
-
-
 @vault.command("destroy")
 def destroy(
     municipality: Annotated[str, typer.Option(help="Municipality id.")],
@@ -173,12 +130,12 @@ def destroy(
     screen.say(
         "A backup that holds the tables vault_keys and vault_wraps holds it, too: let it go, or change vault.key and let the old"
     )
-    screen.say("key go (docs/vault.md).")
+    screen.say("key go (docs/how-to/destroy-a-month.md).")
 
 
 async def _destroy(settings: Settings, municipality_id: str, month: Month, *, asks: bool) -> None:
     async with bootstrap.opened(settings) as database, answering():
-        destruction = Destruction(database, municipality_id, month)
+        destruction = KeyDestruction(database, municipality_id, month)
         count = await destruction.check(utc_now())
         screen.console.print(
             f"[bold red]{count} deliveries of {escape(municipality_id)} become unreadable for ever:[/] "

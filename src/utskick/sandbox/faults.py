@@ -45,7 +45,7 @@ class FaultRule:
     number: int = 0
 
 
-#: The last two digits of +46700####NN. Listed in docs/sandbox.md.
+#: The last two digits of +46700####NN. Listed in docs/reference/sandbox.md.
 MAGIC_NUMBERS: dict[str, FaultRule] = {
     "02": FaultRule(ProviderFault.THROTTLE, times=2),
     "03": FaultRule(ProviderFault.REFUSE, times=None),
@@ -62,7 +62,7 @@ MAGIC_NUMBERS: dict[str, FaultRule] = {
     "14": FaultRule(ProviderFault.TIMEOUT, seconds=60, times=None),
 }
 
-#: The tag of name+TAG@domain. Listed in docs/sandbox.md.
+#: The tag of name+TAG@domain. Listed in docs/reference/sandbox.md.
 MAGIC_TAGS: dict[str, FaultRule] = {
     "refuse": FaultRule(ProviderFault.REFUSE, times=None),
     "throttle": FaultRule(ProviderFault.THROTTLE, times=2),

@@ -2,7 +2,7 @@
 
 PgQueuer gives the schema and the heartbeat. Jobs are added, claimed and removed here: they must
 come and go in the same transaction as the delivery they stand for, and a claim must cost the same
-however many wait (docs/adr/0002).
+however many wait (docs/explanation/adr/0002).
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import asyncpg
 import pytest
 
 from tests.conftest import TABLES as ROWS
@@ -18,14 +17,12 @@ from utskick.domain.imported import ImportedContent, Record
 from utskick.domain.month import Month, month_of, parse_month, written
 from utskick.domain.status import Status
 from utskick.store.administration.audit import Audit
-from utskick.store.crypto.cipher import Cipher, Locked
+from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.columns import Column
 from utskick.store.database import Database
 from utskick.store.history.conversations import Between, Conversations
 from utskick.store.history.imports import ImportCounts, Records
-from utskick.store.key_lifecycle.destruction import Destruction
-from utskick.store.messages.deliveries import Deliveries
-from utskick.store.queue import Job
+from utskick.store.retention.key_destruction import KeyDestruction
 
 MID = "2281"
 MAY, JUNE = Month(2024 * 12 + 4), Month(2024 * 12 + 5)
@@ -163,7 +160,7 @@ async def test_a_destroyed_month_is_gone_for_all_and_its_neighbours_stay(url: st
         wrapped = await other.pool.fetchval(
             "SELECT wrapped FROM vault_wraps WHERE period = '2024-05'"
         )
-        destruction = Destruction(other, MID, MAY)
+        destruction = KeyDestruction(other, MID, MAY)
         assert await destruction.check(NOW) == 0
         assert await destruction.carry_out("joe01doe", NOW)
         assert not await destruction.carry_out("joe01doe", NOW)
@@ -193,14 +190,14 @@ async def test_what_would_be_lost_by_mistake_is_refused(url: str) -> None:
         this_month = month_of(datetime.now(UTC))
         await database.vault.ready(MID, MAY, this_month)
         with pytest.raises(NotAllowedHere, match="not over"):
-            await Destruction(database, MID, this_month).check(datetime.now(UTC))
+            await KeyDestruction(database, MID, this_month).check(datetime.now(UTC))
         with pytest.raises(NotFound, match="no key"):
-            await Destruction(database, MID, JUNE).check(NOW)
+            await KeyDestruction(database, MID, JUNE).check(NOW)
         await waiting(database, "deferred")
         with pytest.raises(NotAllowedHere, match="1 deliveries of 2024-05 are still on their way"):
-            await Destruction(database, MID, MAY).check(NOW)
+            await KeyDestruction(database, MID, MAY).check(NOW)
         await database.pool.execute("UPDATE deliveries SET status = 'sent'")
-        assert await Destruction(database, MID, MAY).check(NOW) == 1
+        assert await KeyDestruction(database, MID, MAY).check(NOW) == 1
 
 
 async def waiting(database: Database, status: str) -> None:
@@ -218,7 +215,7 @@ async def waiting(database: Database, status: str) -> None:
 async def test_records_of_a_destroyed_month_are_refused_and_the_others_taken(url: str) -> None:
     async with process(url) as database:
         await database.vault.ready(MID, MAY)
-        await Destruction(database, MID, MAY).carry_out(None, NOW)
+        await KeyDestruction(database, MID, MAY).carry_out(None, NOW)
         may, june = (
             record(datetime(2024, 5, 31, 21, tzinfo=UTC)),
             record(datetime(2024, 5, 31, 22, tzinfo=UTC)),
@@ -237,7 +234,7 @@ async def test_records_of_a_destroyed_month_are_refused_and_the_others_taken(url
             {"message": "hej"},
             "+46701740605",
         )
-        await Destruction(database, MID, JUNE).carry_out(None, NOW)
+        await KeyDestruction(database, MID, JUNE).carry_out(None, NOW)
     async with process(url) as database:
         [told] = [
             said async for said in Conversations(database).with_party(MID, "kanarie", Between())
@@ -266,71 +263,11 @@ def record(at: datetime) -> Record:
 # -- databases from elsewhere ----------------------------------------
 
 
-async def test_what_the_settings_keys_locked_before_there_were_others_opens_and_the_keys_may_be_changed(
-    url: str,
-) -> None:
-    once = Cipher([NEW, OLD])
-    connection = await asyncpg.connect(url)
-    await connection.execute(
-        "INSERT INTO vault_check (one, sealed) VALUES (true, $1)",
-        Cipher([OLD]).lock("", "delivery", b"utskick"),
-    )
-    await connection.close()
-    values = [safe.lock(MID, "delivery", b"hej") for safe in (Cipher([OLD]), once)]
-    async with process(url, [NEW, OLD]) as database:
-        assert [database.vault.unlock(MID, value) for value in values] == [b"hej", b"hej"]
-        assert Cipher([OLD]).find(MID, "legal-id", "1") in database.vault.safe.finds(
-            MID, "legal-id", "1"
-        )
-        locked = database.vault.lock(MID, b"hej")
-        with pytest.raises(Locked):
-            once.unlock(MID, "delivery", locked)
-    async with process(url, [OTHER, NEW]) as database:
-        assert await database.vault.rewrap() == 0
-        await database.vault.rows.keep_only(database.vault.ring[0])
-    async with process(url, [OTHER]) as database:
-        assert [database.vault.unlock(MID, value) for value in (*values, locked)] == [b"hej"] * 3
-
-
-async def test_what_comes_to_a_delivery_that_was_written_plain_can_be_sealed(url: str) -> None:
-    """By a process that has sealed nothing of that month: the key of its month is made."""
+async def test_a_value_that_is_not_encrypted_is_not_returned(url: str) -> None:
     async with process(url) as database:
-        ids = [new_id() for _ in range(3)]
-        await database.pool.execute(_PLAIN, MID, *ids, datetime(2024, 5, 2, tzinfo=UTC))
-        loaded, unreadable = await Deliveries(database).load([Job(1, "sms:normal", MID, ids[2])])
-        assert not unreadable
-        [found] = loaded.values()
-        assert (found.draft.recipient.destination, found.draft.content, found.delivery.month) == (
-            "+46701740605",
-            {"message": "hej"},
-            MAY,
-        )
-        value = database.vault.of(MID, found.delivery.month).seal(Column.FROZEN, b"x")
-        await database.pool.execute("UPDATE deliveries SET frozen = $1", value)
-    async with process(url) as database:
-        [again] = (await Deliveries(database).load([Job(1, "sms:normal", MID, ids[2])]))[0].values()
-        assert again.draft.frozen == b"x"
-        number = database.vault.of(MID, MAY).seal(Column.DESTINATION, b"+46701740606")
-        await database.pool.execute("UPDATE deliveries SET destination = $1", number)
-    async with process(url) as database:
-        [sealed_now] = (await Deliveries(database).load([Job(1, "sms:normal", MID, ids[2])]))[
-            0
-        ].values()
-        assert (sealed_now.draft.recipient.destination, sealed_now.draft.frozen) == (
-            "+46701740606",
-            b"x",
-        )
-
-
-_PLAIN = """
-    WITH b AS (
-        INSERT INTO batches (id, municipality_id, channel, message_type, priority, recipients, content, created_at)
-        VALUES ($2, $1, 'sms', 'SMS', 'NORMAL', 1, '{"message":"hej"}', $5)),
-    m AS (INSERT INTO messages (id, municipality_id, batch_id, ordinal, at) VALUES ($3, $1, $2, 0, $5))
-    INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority, status, destination, awaited,
-        created_at, updated_at, expires_at)
-    VALUES ($4, $1, $2, $3, 'sms', 'SMS', 'NORMAL', 'queued', '+46701740605', false, $5, $5, $5)
-"""
+        await database.vault.ready(MID, MAY)
+        with pytest.raises(Locked, match="not encrypted"):
+            database.vault.open(MID, Column.CONTENT, b'{"message": "hej"}')
 
 
 async def test_a_backup_without_the_vaults_tables_is_not_gone_on_with(url: str) -> None:

@@ -50,7 +50,7 @@ class DemoPhone:
 
 
 async def enter(client: AsyncUtskickClient, serial: int, magic: str = "00", **more: Any) -> Person:
-    """One more person in the directory; ``magic``: how their mailbox behaves (docs/sandbox.md).
+    """One more person in the directory; ``magic``: how their mailbox behaves (docs/reference/sandbox.md).
     ``more``: members of the party."""
     name = _NAMES[serial % len(_NAMES)]
     first, _, last = name.partition(" ")

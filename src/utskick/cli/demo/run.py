@@ -59,7 +59,7 @@ async def _run(kept: Path | None, letters: Path | None) -> int:
             f"Up after {time.monotonic() - began:.1f} s: API {addresses.api}, what citizens receive {addresses.viewer}"
         )
         say(
-            "[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/sandbox.md.[/]"
+            "[yellow]SANDBOX: nothing leaves this machine. Some recipients misbehave on purpose; see docs/reference/sandbox.md.[/]"
         )
         token = credentials.of_sandbox(addresses.api, place / "data")
         client = await stack.enter_async_context(

@@ -12,7 +12,7 @@ _VALUE: Final = {"type": "object", "additionalProperties": True}
 
 
 class ConfigurationRequest(RootModel[dict[str, Any]]):
-    """Members of the section, named as in the settings file (docs/settings.md). What is left out is
+    """Members of the section, named as in the settings file (docs/reference/settings.md). What is left out is
     inherited."""
 
 

@@ -25,7 +25,7 @@ SCHEMAS: Final[dict[str, str]] = {
     "FilterRule": "`*` EQUALS `*` matches everything",
     "HistoryResponse": "One delivery as history tells it",
     "LetterStatistics": "Letters, by the way that they took",
-    "Lifecycle": "Our own word for how a delivery stands; `docs/architecture.md` draws how one follows the other",
+    "Lifecycle": "Our own word for how a delivery stands; `docs/explanation/architecture.md` draws how one follows the other",
     "ListedWebhook": "A receiver, and how it stands",
     "Mailbox": "Whether a party can be reached in a digital mailbox",
     "MessageAttachment": "A file of a message: its name and type, without its content",

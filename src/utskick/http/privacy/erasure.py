@@ -56,10 +56,10 @@ class Erasing:
         """The entry of the directory alone; contact settings and devices have calls of their
         own."""
         database = self._service.database
-        keys = await database.vault.indexes(order.municipality_id, str(order.party_id))
+        key = await database.vault.index(order.municipality_id, str(order.party_id))
         if (
             await self._holds.on_party(
-                database.of(order.municipality_id), order.municipality_id, keys
+                database.of(order.municipality_id), order.municipality_id, key
             )
             is not None
         ):

@@ -56,11 +56,18 @@ class UpkeepRows:
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
                 """
+                WITH lost AS (
+                    SELECT uuid_send(d.id) || convert_to(d.municipality_id, 'UTF8') AS payload
+                    FROM deliveries d
+                    WHERE d.id >= $1 AND d.status IN ('queued', 'deferred', 'sending')
+                        AND d.updated_at < $2
+                    EXCEPT SELECT payload FROM pgqueuer)
                 SELECT d.id, d.municipality_id, d.channel, d.priority FROM deliveries d
-                WHERE d.id >= $1 AND d.status IN ('queued', 'deferred', 'sending') AND d.updated_at < $2
-                    AND NOT EXISTS (
-                        SELECT FROM pgqueuer q WHERE q.payload = uuid_send(d.id) || convert_to(d.municipality_id, 'UTF8'))
-                ORDER BY d.id LIMIT $3 FOR UPDATE OF d SKIP LOCKED
+                WHERE d.id = ANY(ARRAY(
+                        SELECT encode(substring(payload FROM 1 FOR 16), 'hex')::uuid FROM lost
+                        ORDER BY payload LIMIT $3))
+                    AND d.status IN ('queued', 'deferred', 'sending') AND d.updated_at < $2
+                ORDER BY d.id FOR UPDATE OF d SKIP LOCKED
                 """,
                 first_id_at(oldest),
                 now - timedelta(minutes=10),

@@ -84,10 +84,6 @@ class Cipher:
         first."""
         return {key.name: Cipher([key.master]) for key in self._keys}
 
-    @property
-    def keys(self) -> tuple[bytes, ...]:
-        return tuple(key.master for key in self._keys)
-
     def lock(self, municipality_id: str, purpose: str, plain: bytes) -> bytes:
         first, nonce = self._keys[0], os.urandom(_NONCE)
         return first.id + nonce + first.cipher(municipality_id, purpose).encrypt(nonce, plain, None)

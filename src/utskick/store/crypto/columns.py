@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from utskick.domain.month import Month, written
 from utskick.store.crypto.cipher import Locked
 
-#: The first byte of a sealed value: no text in UTF-8 begins with it (RFC 3629 section 3), so that
-#: what was written plain is known.
+#: The first byte of an encrypted value. No text in UTF-8 begins with it (RFC 3629 section 3), so a
+#: value that was written without encryption by mistake is noticed.
 FORM: Final = b"\xf8"
 _MONTH: Final = slice(1, 4)
 _NONCE: Final = slice(4, 16)
@@ -46,9 +46,11 @@ class Column(StrEnum):
     RECORDED = "recorded"
 
 
-def month_in(value: bytes) -> Month | None:
-    """The month that a sealed value names; None: it was written plain."""
-    return Month(int.from_bytes(value[_MONTH], "big")) if value[:1] == FORM else None
+def month_of_value(value: bytes) -> Month:
+    """Return the month whose key encrypted a value. Raises ``Locked`` where it is not encrypted."""
+    if value[:1] != FORM:
+        raise Locked("a value on disk is not encrypted: it has been changed on disk")
+    return Month(int.from_bytes(value[_MONTH], "big"))
 
 
 class MonthKey:

@@ -9,7 +9,6 @@ which parties and files are found; one for the directory and other lasting secre
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from time import monotonic
@@ -20,12 +19,18 @@ import asyncpg
 from utskick.domain.errors import Erased
 from utskick.domain.month import Month, written
 from utskick.store.crypto.cipher import KEY, Cipher, Locked
-from utskick.store.crypto.columns import Column, LastingKey, MonthKey, month_in, sealed_values
+from utskick.store.crypto.columns import (
+    Column,
+    LastingKey,
+    MonthKey,
+    month_of_value,
+    sealed_values,
+)
 from utskick.store.crypto.key_rows import INDEX, PEOPLE, KeyRow, Place, VaultKeys
 
 _LASTING: Final = "delivery"
-#: What was locked by a key of the settings itself before there were months.
-_ONCE_LOCKED: Final = (Column.FROZEN, Column.SECRET)
+#: The place of the key that encrypts the directory and lasting secrets.
+_DIRECTORY: Final[Place] = ("", f"{PEOPLE}0")
 #: Seconds after which a key is looked at again: one that another process destroyed is forgotten
 #: then.
 _TRUSTED: Final = 60.0
@@ -73,27 +78,17 @@ class Vault:
 
         Raises ``Locked``.
         """
-        rows, given = VaultKeys(pool), self._given
-        assert given is not None, "a vault without a key"
+        rows = VaultKeys(pool)
+        assert self.locks, "a vault without a key"
         check, people = await rows.check(), await rows.of_people()
-        if not any(row.place[1] == f"{PEOPLE}0" for row in people):
-            if (
-                check is not None
-                # from before the vault had keys of its own: what they have sealed opens with them as
-                # ever
-            ):
-                given.unlock("", _LASTING, check)
-            for number, key in enumerate(given.keys if check is not None else (), 1):
-                await rows.make(
-                    ("", f"{PEOPLE}{number}"), self._wraps(("", f"{PEOPLE}{number}"), key)
-                )
-            await rows.make(
-                ("", f"{PEOPLE}0"), self._wraps(("", f"{PEOPLE}0"), secrets.token_bytes(KEY))
-            )
+        if not people:
+            if check is not None:
+                raise Locked("the tables vault_keys and vault_wraps have lost their rows")
+            await rows.make(_DIRECTORY, self._wraps(_DIRECTORY, secrets.token_bytes(KEY)))
             people = await rows.of_people()
         self._people = Cipher([self._unwrapped(row) for row in people])
         self._rows = rows
-        if check is None or not _opens(Cipher(self._people.keys[:1]), check):
+        if check is None:
             await rows.set_check(self._people.lock("", _LASTING, b"utskick"))
 
     # -- lasting secrets ----------------------------------------
@@ -132,10 +127,9 @@ class Vault:
         """Before rows are opened: the keys that they name. ``rows`` have a ``municipality_id``."""
         now = monotonic()
         named = {
-            (row["municipality_id"], month)
+            (row["municipality_id"], month_of_value(value))
             for row in rows
             for value in sealed_values(row)
-            if (month := month_in(value)) is not None
         }
         wanted = {key for key in named if self._until.get(key, 0) < now}
         if wanted:
@@ -207,14 +201,8 @@ class Vault:
         return self._months.get((municipality_id, month), True) is None
 
     def open(self, municipality_id: str, column: Column, sealed: bytes) -> bytes:
-        """What was written plain, before there was a key, is returned as it is. Raises ``Erased``
-        or ``Locked``."""
-        month = month_in(sealed)
-        if column in _ONCE_LOCKED and (
-            month is None or (municipality_id, month) not in self._months
-        ):
-            return self.unlock(municipality_id, sealed)
-        return sealed if month is None else self.of(municipality_id, month).open(column, sealed)
+        """Decrypt a value of a column. Raises ``Erased`` or ``Locked``."""
+        return self.of(municipality_id, month_of_value(sealed)).open(column, sealed)
 
     def lasting(self, municipality_id: str) -> LastingKey:
         """At hand since ``ready``."""
@@ -224,10 +212,6 @@ class Vault:
         """Under which a party is found, and which tells nobody else who it is."""
         await self.ready(municipality_id)
         return self.lasting(municipality_id).party(party_id)
-
-    async def indexes(self, municipality_id: str, party_id: str) -> list[bytes]:
-        """All under which a party may have been written down: now, and before there was a key."""
-        return [await self.index(municipality_id, party_id), plain_index(municipality_id, party_id)]
 
     # -- the settings' keys ----------------------------------------
 
@@ -262,20 +246,5 @@ class Vault:
         )
 
 
-def plain_index(municipality_id: str, party_id: str) -> bytes:
-    """Under which a party was found before the vault had keys; who has the database can try."""
-    return hashlib.blake2b(
-        party_id.lower().encode(), digest_size=16, key=municipality_id.encode()
-    ).digest()
-
-
 def _purpose(place: Place) -> str:
     return f"key {place[1]}"
-
-
-def _opens(safe: Cipher, sealed: bytes) -> bool:
-    try:
-        safe.unlock("", _LASTING, sealed)
-    except Locked:
-        return False
-    return True

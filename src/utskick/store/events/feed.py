@@ -24,9 +24,12 @@ _FROM: Final = """
         ORDER BY tx, id LIMIT $5::bigint) e
     CROSS JOIN LATERAL (
         SELECT d.message_id, d.batch_id, d.message_type, b.message_type AS original_type, m.reference, m.origin
-        FROM deliveries d JOIN messages m ON m.id = d.message_id
-        JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id
-        WHERE d.id = e.delivery_id AND d.municipality_id = $1 AND b.message_type <> $6 AND ($7::text IS NULL OR m.origin = $7)
+        FROM (SELECT * FROM deliveries WHERE id = e.delivery_id OFFSET 0) d
+        CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id OFFSET 0) m
+        CROSS JOIN LATERAL (
+            SELECT * FROM batches WHERE id = d.batch_id AND municipality_id = d.municipality_id
+            OFFSET 0) b
+        WHERE d.municipality_id = $1 AND b.message_type <> $6 AND ($7::text IS NULL OR m.origin = $7)
             AND ($8::text IS NULL OR coalesce(m.client, '') = $8)
         LIMIT 1) d
     WHERE e.status <> 'routed' AND ($9::text[] IS NULL OR coalesce(e.became, e.status) = ANY($9))

@@ -16,7 +16,7 @@ from utskick.domain.errors import Erased
 from utskick.domain.recipient import Recipient
 from utskick.store.crypto.columns import Column
 from utskick.store.database import Database
-from utskick.store.history.status import STATE, DeliveryState, state_of
+from utskick.store.history.status import BATCH, DELIVERIES, STATE, DeliveryState, state_of
 from utskick.store.messages.attachments import Attachments, Gone, read_names
 from utskick.store.messages.contents import OWN, Contents, recipient_of
 
@@ -64,10 +64,7 @@ _COLUMNS: Final = f"""
     {STATE}, d.municipality_id, d.channel, d.destination, d.priority, d.created_at, d.frozen, d.recorded, d.recorded_files,
     m.party, m.at, m.origin, m.issuer, m.department, b.organization_number, b.channel AS batch_channel, b.remarks, {OWN}
 """
-_JOINED: Final = """
-    JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id AND d.municipality_id = m.municipality_id
-    JOIN batches b ON b.id = m.batch_id AND b.municipality_id = m.municipality_id
-"""
+_JOINED: Final = f"{DELIVERIES} {BATCH}"
 
 
 class Conversations:
@@ -93,20 +90,20 @@ class Conversations:
         self, municipality_id: str, party_id: str, between: Between, stride: int
     ) -> AsyncIterator[dict[UUID, datetime]]:
         """A party's messages with their times, newest first, so many at a time."""
-        party_keys = await self._database.vault.indexes(municipality_id, party_id)
+        party_key = await self._database.vault.index(municipality_id, party_id)
         place: tuple[datetime | None, UUID | None] = (between.until, None)
         while True:
             told = await self._database.of(municipality_id).fetch(
                 """
-                SELECT m.id, m.at FROM unnest($2::bytea[]) AS k(party_key) CROSS JOIN LATERAL (
-                    SELECT id, at FROM messages
-                    WHERE municipality_id = $1 AND party_key = k.party_key AND ($3::timestamptz IS NULL OR at >= $3)
-                        AND ($4::timestamptz IS NULL OR at < $4 OR ($5::uuid IS NOT NULL AND at = $4 AND id < $5))
-                    ORDER BY at DESC, id DESC LIMIT $6) m
-                ORDER BY m.at DESC, m.id DESC LIMIT $6
+                SELECT id, at FROM messages
+                WHERE municipality_id = $1 AND party_key = $2
+                    AND ($3::timestamptz IS NULL OR at >= $3)
+                    AND ($4::timestamptz IS NULL OR at < $4
+                        OR ($5::uuid IS NOT NULL AND at = $4 AND id < $5))
+                ORDER BY at DESC, id DESC LIMIT $6
                 """,
                 municipality_id,
-                party_keys,
+                party_key,
                 between.since,
                 *place,
                 stride,
@@ -135,7 +132,8 @@ class Conversations:
         rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT m.municipality_id, CASE WHEN m.content IS NULL THEN b.attachments ELSE m.attachments END AS attachments, d.recorded_files
-            FROM messages m {_JOINED} WHERE m.municipality_id = $1 AND m.id = $2 ORDER BY d.created_at, d.id
+            FROM (SELECT * FROM messages WHERE id = $2 OFFSET 0) m {_JOINED}
+            WHERE m.municipality_id = $1 AND d.municipality_id = $1 ORDER BY d.created_at, d.id
             """,  # noqa: S608
             municipality_id,
             message_id,
@@ -164,8 +162,8 @@ class Conversations:
         rows = await self._database.of(municipality_id).fetch(
             f"""
             SELECT {_COLUMNS} FROM unnest($2::uuid[]) WITH ORDINALITY AS w(id, place)
-            JOIN messages m ON m.id = w.id {_JOINED}
-            WHERE m.municipality_id = $1 AND d.status <> 'routed' ORDER BY w.place, d.created_at, d.id
+            CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = w.id OFFSET 0) m {_JOINED}
+            WHERE m.municipality_id = $1 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY w.place, d.created_at, d.id
             """,  # noqa: S608
             municipality_id,
             list(message_ids),

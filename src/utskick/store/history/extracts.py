@@ -40,12 +40,12 @@ class Extracts:
 
     async def count(self, municipality_id: str, party_id: UUID) -> int:
         """Of messages."""
-        keys = await self._database.vault.indexes(municipality_id, str(party_id))
+        key = await self._database.vault.index(municipality_id, str(party_id))
         return int(
             await self._database.of(municipality_id).fetchval(
-                "SELECT count(*) FROM messages WHERE municipality_id = $1 AND party_key = ANY($2::bytea[])",
+                "SELECT count(*) FROM messages WHERE municipality_id = $1 AND party_key = $2",
                 municipality_id,
-                keys,
+                key,
             )
         )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from utskick.store.database import Connection, Database
+from utskick.store.database import REPORTING, Connection, Database
 from utskick.store.history.status_words import shown_type, word
 from utskick.store.messages.print_batches import HAND_OVER
 from utskick.store.tenant import places
@@ -55,9 +55,11 @@ _KEYS: Final = """
     coalesce(m.department, '') AS department
 """
 _OF_DELIVERY: Final = f"""
-    JOIN messages m ON m.id = d.message_id AND m.municipality_id = d.municipality_id
-    JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id AND b.message_type <> '{HAND_OVER}'
-"""
+    CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id OFFSET 0) m
+    JOIN LATERAL (
+        SELECT * FROM batches WHERE id = d.batch_id AND municipality_id = d.municipality_id
+        OFFSET 0) b ON b.message_type <> '{HAND_OVER}'
+"""  # noqa: S608
 
 #: Deliveries that are counted one word more (+1) or less (-1) by the events of $1 with {span}. What
 #: an event changed from is what the one
@@ -72,8 +74,8 @@ _CHANGES: Final = """
             WHERE p.delivery_id = e.delivery_id AND p.municipality_id = $1 AND p.id < e.id ORDER BY p.id DESC LIMIT 1) p ON true
         CROSS JOIN LATERAL (VALUES (coalesce(e.became, e.status), e.reason_code, 1), (p.status, p.reason_code, -1)) AS s(status, code, sign)
         WHERE e.municipality_id = $1 AND {span} AND s.status IS NOT NULL AND s.status NOT IN {on_the_way}) c
-    JOIN deliveries d ON d.id = c.delivery_id AND d.municipality_id = $1 {of_delivery}
-    WHERE c.word IS NOT NULL
+    CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE id = c.delivery_id OFFSET 0) d {of_delivery}
+    WHERE c.word IS NOT NULL AND d.municipality_id = $1
 """
 
 
@@ -124,10 +126,6 @@ _TAKE_IN: Final = f"""
         DO UPDATE SET number = t.number + excluded.number
 """  # noqa: S608
 
-#: How many events are new, and which days are asked for, decides how they are best looked up: a
-#: plan for any of them may take minutes.
-_BY_VALUE: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
-
 
 class Tallies:
     """Every statement is bound to a municipality."""
@@ -139,7 +137,7 @@ class Tallies:
         types = list(wanted.types) if wanted.types is not None else None
         own = self._database.of(wanted.municipality_id)
         async with own.transaction("repeatable_read", readonly=True) as connection:
-            await connection.execute(_BY_VALUE)
+            await connection.execute(REPORTING)
             mark = await connection.fetchval(
                 "SELECT tx FROM watermarks WHERE name = $2 AND municipality_id = $1",
                 wanted.municipality_id,
@@ -171,7 +169,6 @@ class Tallies:
     async def _stride(self, municipality_id: str) -> bool:
         """Whether there is more."""
         async with self._database.transaction() as connection:
-            await connection.execute(_BY_VALUE)
             mark = await _marked(connection, municipality_id)
             if mark is None:
                 return False

@@ -54,10 +54,16 @@ STATE = """
     d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason, d.provider_code, m.reference,
     b.message_type AS original_type
 """
-_JOINED = """
-    FROM messages m
-    JOIN deliveries d ON d.batch_id = m.batch_id AND d.message_id = m.id
-    JOIN batches b ON b.id = m.batch_id AND b.municipality_id = m.municipality_id
+#: Of ``m`` messages: each looked up by its key, in this order (docs/explanation/adr/0012).
+DELIVERIES = """
+    CROSS JOIN LATERAL (
+        SELECT * FROM deliveries d WHERE d.batch_id = m.batch_id AND d.message_id = m.id
+        OFFSET 0) d
+"""
+BATCH = """
+    CROSS JOIN LATERAL (
+        SELECT * FROM batches WHERE id = m.batch_id AND municipality_id = m.municipality_id
+        OFFSET 0) b
 """
 
 
@@ -70,9 +76,10 @@ class History:
     async def delivery(self, municipality_id: str, delivery_id: UUID) -> DeliveryState | None:
         row = await self._database.of(municipality_id).fetchrow(
             f"""
-            SELECT {STATE} FROM deliveries d JOIN messages m ON m.id = d.message_id
-            JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id
-            WHERE d.municipality_id = $1 AND d.id = $2
+            SELECT {STATE} FROM (SELECT * FROM deliveries WHERE id = $2 OFFSET 0) d
+            CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id OFFSET 0) m
+            {BATCH}
+            WHERE d.municipality_id = $1
             """,  # noqa: S608
             municipality_id,
             delivery_id,
@@ -93,7 +100,9 @@ class History:
             FROM attempts WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
             UNION ALL
             SELECT delivery_id, at, status, attempt, account, reference, reason_code, reason, provider_code, actor, 1, id
-            FROM events WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
+            FROM unnest($2::uuid[]) AS k(key) CROSS JOIN LATERAL (
+                SELECT * FROM events WHERE delivery_id = k.key ORDER BY id OFFSET 0) e
+            WHERE municipality_id = $1
             UNION ALL
             SELECT id, created_at, CASE WHEN recorded IS NULL THEN 'queued' ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
                 CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0
@@ -122,9 +131,10 @@ class History:
         id."""
         rows = await self._database.of(municipality_id).fetch(
             f"""
-            SELECT {STATE} {_JOINED}
-            WHERE m.municipality_id = $1 AND m.id = $2 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
-            """,
+            SELECT {STATE} FROM (SELECT * FROM messages WHERE id = $2 OFFSET 0) m
+            {DELIVERIES} {BATCH}
+            WHERE m.municipality_id = $1 AND d.municipality_id = $1 AND d.status <> 'routed' ORDER BY d.created_at, d.id
+            """,  # noqa: S608
             municipality_id,
             message_id,
         )
@@ -146,11 +156,13 @@ class History:
         for start in range(0, count or 0, _STRIDE):
             rows = await own.fetch(
                 f"""
-                SELECT {STATE} {_JOINED}
-                WHERE m.batch_id = $2 AND m.ordinal >= $3 AND m.ordinal < $4 AND m.municipality_id = $1 AND d.municipality_id = $1
-                    AND d.status <> 'routed'
+                SELECT {STATE} FROM (
+                    SELECT * FROM messages WHERE batch_id = $2 AND ordinal >= $3 AND ordinal < $4
+                    OFFSET 0) m
+                {DELIVERIES} {BATCH}
+                WHERE m.municipality_id = $1 AND d.municipality_id = $1 AND d.status <> 'routed'
                 ORDER BY m.ordinal, d.created_at, d.id
-                """,
+                """,  # noqa: S608
                 municipality_id,
                 batch_id,
                 start,

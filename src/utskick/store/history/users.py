@@ -86,7 +86,8 @@ class Users:
             """
             SELECT b.id, b.message_type, b.recipients, b.created_at, coalesce(t.at, b.created_at) AS at, n.*, e.message_id AS example
             FROM unnest($2::uuid[]) WITH ORDINALITY AS w(id, place)
-            JOIN batches b ON b.id = w.id AND b.municipality_id = $1
+            CROSS JOIN LATERAL (
+                SELECT * FROM batches WHERE id = w.id AND municipality_id = $1 OFFSET 0) b
             LEFT JOIN LATERAL (
                 SELECT at FROM messages m WHERE m.batch_id = b.id AND m.municipality_id = $1 AND m.ordinal = 0 LIMIT 1) t ON true
             CROSS JOIN LATERAL (

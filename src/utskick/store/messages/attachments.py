@@ -3,7 +3,7 @@
 A file stands under a keyed hash of its digest, sealed with a key that the digest and the
 municipality's lasting key make (``sealing.FileKey``). The digest itself is written only where a
 message refers to it, sealed with that message's month: a file can be read as long as one message
-can that refers to it, in whatever month, and by nobody who has the table alone (docs/adr/0009).
+can that refers to it, in whatever month, and by nobody who has the table alone (docs/explanation/adr/0009).
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ async def keep(
         rows = await connection.fetch(
             """
             WITH added AS (
-                INSERT INTO attachments (municipality_id, digest, size, data, created_at, sealed)
-                SELECT $1, r.digest, r.size, r.data, $5, true FROM unnest($2::bytea[], $3::int[], $4::bytea[]) AS r(digest, size, data)
+                INSERT INTO attachments (municipality_id, digest, size, data, created_at)
+                SELECT $1, r.digest, r.size, r.data, $5
+                FROM unnest($2::bytea[], $3::int[], $4::bytea[]) AS r(digest, size, data)
                 ORDER BY r.digest
                 ON CONFLICT (municipality_id, digest) DO NOTHING RETURNING digest),
             there AS (SELECT digest FROM attachments WHERE municipality_id = $1 AND digest = ANY($2::bytea[]) FOR KEY SHARE)
@@ -128,7 +129,8 @@ class Attachments:
         have = {d: data for d in wanted if (data := self._recall(municipality_id, d)) is not None}
         if missing := wanted - have.keys():
             for digest, row in (await self._rows(municipality_id, missing, "size, data")).items():
-                have[digest] = await self._plain(municipality_id, digest, row)
+                key = self._database.vault.lasting(municipality_id).file_key(digest, row["size"])
+                have[digest] = await _opened(key, row["data"])
                 self._remember(municipality_id, digest, have[digest])
         if wanted - have.keys():
             raise Gone("a file")
@@ -150,35 +152,26 @@ class Attachments:
         await self._database.vault.ready(municipality_id)
         key = self._database.vault.lasting(municipality_id).file_key(digest, size)
         for number in range(key.pieces):
-            piece = f"substring(data FROM {number} * CASE WHEN sealed THEN {SEALED_CHUNK} ELSE {CHUNK} END + 1 FOR {SEALED_CHUNK})"
+            piece = f"substring(data FROM {number * SEALED_CHUNK + 1} FOR {SEALED_CHUNK})"
             found = (await self._rows(municipality_id, [digest], f"{piece} AS piece")).get(digest)
             if found is None:
                 raise Gone("a file has been removed while it was read")
-            yield key.open(number, found["piece"]) if found["sealed"] else found["piece"][:CHUNK]
+            yield key.open(number, found["piece"])
 
     async def _rows(
         self, municipality_id: str, digests: Collection[bytes], columns: str
     ) -> dict[bytes, Any]:
-        """By digest; sealed ones before those that were stored plain, before there was a key, under
-        the digest itself."""
+        """Return the rows of those that exist, by the SHA-256 of the file."""
         vault = self._database.vault
         await vault.ready(municipality_id)
-        names = {vault.lasting(municipality_id).file(digest): digest for digest in digests} | {
-            digest: digest for digest in digests
-        }
+        names = {vault.lasting(municipality_id).file(digest): digest for digest in digests}
         rows = await self._database.of(municipality_id).fetch(
-            f"SELECT digest, sealed, {columns} FROM attachments WHERE municipality_id = $1 AND digest = ANY($2::bytea[]) ORDER BY sealed",  # noqa: S608
+            f"SELECT digest, {columns} FROM attachments"  # noqa: S608
+            " WHERE municipality_id = $1 AND digest = ANY($2::bytea[])",
             municipality_id,
             list(names),
         )
         return {names[row["digest"]]: row for row in rows}
-
-    async def _plain(self, municipality_id: str, digest: bytes, row: Any) -> bytes:
-        if not row["sealed"]:
-            return bytes(row["data"])
-        return await _opened(
-            self._database.vault.lasting(municipality_id).file_key(digest, row["size"]), row["data"]
-        )
 
     def _recall(self, municipality_id: str, digest: bytes) -> bytes | None:
         data = self._recent.get((municipality_id, digest))

@@ -81,7 +81,7 @@ class Attempts:
                 UPDATE deliveries d
                 SET status = 'sending', attempts = w.attempts + 1, account = w.account, claim = $7, updated_at = w.at,
                     frozen = coalesce(d.frozen, w.frozen)
-                FROM w WHERE d.id = w.id AND d.municipality_id = w.municipality_id AND (
+                FROM w WHERE d.id = ANY($2) AND d.id = w.id AND d.municipality_id = w.municipality_id AND (
                     (d.status IN ('queued', 'deferred') AND d.attempts = w.attempts)
                     OR (d.status = 'sending' AND d.claim = $7 AND d.attempts = w.attempts + 1))
                 RETURNING d.id),
@@ -133,7 +133,8 @@ class Attempts:
                     tried = string_to_array(w.tried, ' '), updated_at = w.at, attempts = w.attempt,
                     secret = CASE WHEN w.status = ANY($23) THEN NULL ELSE d.secret END,
                     frozen = CASE WHEN w.due IS NOT NULL AND NOT w.doubt AND d.doubts = 0 THEN NULL ELSE d.frozen END
-                FROM w WHERE d.id = w.id AND d.municipality_id = w.municipality_id AND d.attempts = w.attempt - w.uncalled
+                FROM w WHERE d.id = ANY($2) AND d.id = w.id AND d.municipality_id = w.municipality_id
+                    AND d.attempts = w.attempt - w.uncalled
                     AND (d.status IN ('sending', 'uncertain')
                         OR (d.status IN ('queued', 'deferred') AND (w.uncalled = 1 OR w.status IN ('expired', 'failed', 'cancelled'))))
                     AND NOT (d.status = 'uncertain' AND w.status = 'uncertain')
@@ -144,7 +145,7 @@ class Attempts:
                 SELECT w.municipality_id, w.id, nullif(w.attempt, 0), coalesce(w.noted, w.status), w.account, w.reference,
                     w.reason_code, w.reason, w.provider_code, w.actor, w.at, CASE WHEN w.noted <> w.status THEN w.status END
                 FROM w JOIN moved USING (id)),
-            done AS (DELETE FROM pgqueuer WHERE id IN (SELECT w.job FROM w JOIN moved USING (id))),
+            done AS (DELETE FROM pgqueuer WHERE id = ANY(ARRAY(SELECT w.job FROM w JOIN moved USING (id)))),
             next AS (
                 INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
                 SELECT again.level, again.lane, again.payload, now() + (w.due - w.at), 'queued'

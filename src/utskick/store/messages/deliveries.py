@@ -13,11 +13,10 @@ import structlog
 from utskick.domain.channel import Draft, Priority
 from utskick.domain.delivery import Delivery
 from utskick.domain.errors import Erased
-from utskick.domain.month import Month, month_of
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick.store.crypto.cipher import Locked
-from utskick.store.crypto.columns import Column, month_in
+from utskick.store.crypto.columns import Column, month_of_value
 from utskick.store.database import Database
 from utskick.store.messages.attachments import Attachments
 from utskick.store.messages.contents import OWN, Contents, recipient_of
@@ -29,12 +28,21 @@ log = structlog.get_logger(__name__)
 #: Letters of a hand-over that are read at a time.
 _STRIDE = 100
 
-_FIRST = UUID(int=0)
+_FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
 
 _COLUMNS = f"""
     d.id, d.municipality_id, d.batch_id, d.message_id, d.channel, d.status, d.priority, d.attempts, d.tried, d.doubts, d.account,
     d.created_at, d.expires_at, d.destination, d.next, d.frozen, d.secret, m.party, m.reference, m.department,
     b.organization_number, b.channel AS batch_channel, b.message_type AS batch_type, {OWN}
+"""
+
+#: The message and the batch of ``d``, each looked up by its key: OFFSET 0 keeps the planner from
+#: joining in another order (docs/explanation/adr/0012).
+_REST = """
+    CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = d.message_id OFFSET 0) m
+    CROSS JOIN LATERAL (
+        SELECT * FROM batches WHERE id = d.batch_id AND municipality_id = d.municipality_id
+        OFFSET 0) b
 """
 
 
@@ -70,14 +78,14 @@ class Deliveries:
             f"""
             SELECT {_COLUMNS}
             FROM unnest($1::text[], $2::uuid[]) AS w(municipality_id, id)
-            JOIN deliveries d ON d.id = w.id AND d.municipality_id = w.municipality_id
-            JOIN messages m ON m.id = d.message_id AND m.municipality_id = d.municipality_id
-            JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id
+            CROSS JOIN LATERAL (SELECT * FROM deliveries WHERE id = w.id OFFSET 0) d
+            {_REST}
+            WHERE d.municipality_id = w.municipality_id AND m.municipality_id = d.municipality_id
             """,  # noqa: S608
             [job.municipality_id for job in claimed],
             [job.delivery_id for job in claimed],
         )
-        await self._at_hand(rows)
+        await self._database.vault.at_hand(rows)
         loaded: dict[UUID, ClaimedDelivery] = {}
         unreadable: set[UUID] = set()
         for row in rows:
@@ -94,15 +102,6 @@ class Deliveries:
                 log.exception("delivery-unreadable", delivery=str(row["id"]))
                 unreadable.add(row["id"])
         return loaded, unreadable
-
-    async def _at_hand(self, rows: Sequence[Any]) -> None:
-        """The keys of these rows; also of those that were written plain, since what comes to them
-        will be sealed."""
-        vault = self._database.vault
-        await vault.at_hand(rows)
-        for row in rows:
-            if month_in(row["destination"]) is None:
-                await vault.ready(row["municipality_id"], month_of(row["created_at"]))
 
     async def _draft(self, row: Any) -> Draft:
         municipality_id, vault = row["municipality_id"], self._database.vault
@@ -138,18 +137,23 @@ class Deliveries:
             rows = await self._database.pool.fetch(
                 f"""
                 SELECT {_COLUMNS}
-                FROM deliveries d
-                JOIN messages m ON m.id = d.message_id AND m.municipality_id = d.municipality_id
-                JOIN batches b ON b.id = d.batch_id AND b.municipality_id = d.municipality_id
-                WHERE d.municipality_id = $1 AND d.print_batch = $2 AND d.status = 'gathered' AND d.id > $3
-                ORDER BY d.id LIMIT $4
+                FROM (
+                    SELECT * FROM deliveries
+                    WHERE (print_batch, id) > ($2, $3) AND (print_batch, id) <= ($2, $5)
+                        AND print_batch IS NOT NULL AND municipality_id = $1
+                        AND status = 'gathered'
+                    ORDER BY print_batch, id LIMIT $4) d
+                {_REST}
+                WHERE m.municipality_id = $1
+                ORDER BY d.id
                 """,  # noqa: S608
                 municipality_id,
                 print_batch,
                 last,
                 _STRIDE,
+                _LAST,
             )
-            await self._at_hand(rows)
+            await self._database.vault.at_hand(rows)
             for row in rows:
                 yield row["id"], await self._draft(row)
             if len(rows) < _STRIDE:
@@ -158,7 +162,6 @@ class Deliveries:
 
 
 def read_delivery(row: Any) -> Delivery:
-    sealed: Month | None = month_in(row["destination"])
     return Delivery(
         id=row["id"],
         municipality_id=row["municipality_id"],
@@ -175,5 +178,5 @@ def read_delivery(row: Any) -> Delivery:
         expires_at=row["expires_at"],
         next=tuple(row["next"]),
         encloses=row["batch_id"] if row["batch_type"] == HAND_OVER else None,
-        month=sealed if sealed is not None else month_of(row["created_at"]),
+        month=month_of_value(row["destination"]),
     )

@@ -64,10 +64,7 @@ class IdempotencyKeys:
             key.text,
         )
         assert row is not None
-        if row["digest"] not in (
-            digest,
-            key.digest,
-        ):  # the latter for a day after the upgrade that keyed it
+        if row["digest"] != digest:
             raise KeyReused(
                 "this Idempotency-Key was used for another request; use a new key for a new message"
             )

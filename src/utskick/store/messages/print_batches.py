@@ -71,7 +71,7 @@ class PrintBatches:
                     AS w(municipality_id, id, attempts, frozen, print_batch, at, job)),
                 moved AS (
                     UPDATE deliveries d SET status = 'gathered', frozen = w.frozen, print_batch = w.print_batch, updated_at = w.at
-                    FROM w WHERE d.municipality_id = w.municipality_id AND d.id = w.id AND d.attempts = w.attempts
+                    FROM w WHERE d.id = ANY($2) AND d.municipality_id = w.municipality_id AND d.id = w.id AND d.attempts = w.attempts
                         AND d.status IN ('queued', 'deferred')
                     RETURNING d.id, d.message_id, d.awaited, d.print_batch),
                 noted AS (
@@ -79,8 +79,9 @@ class PrintBatches:
                     SELECT w.municipality_id, w.id, 'gathered', w.at FROM w JOIN moved USING (id)),
                 counted AS (
                     UPDATE print_batches p SET letters = p.letters + n.letters
-                    FROM (SELECT print_batch, count(*) AS letters FROM moved GROUP BY print_batch) n WHERE p.id = n.print_batch),
-                done AS (DELETE FROM pgqueuer WHERE id IN (SELECT w.job FROM w JOIN moved USING (id))),
+                    FROM (SELECT print_batch, count(*) AS letters FROM moved GROUP BY print_batch) n
+                    WHERE p.id = ANY($5) AND p.id = n.print_batch),
+                done AS (DELETE FROM pgqueuer WHERE id = ANY(ARRAY(SELECT w.job FROM w JOIN moved USING (id)))),
                 told AS MATERIALIZED (SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited)
                 SELECT id, (SELECT count(*) FROM told) FROM moved
                 """,
@@ -212,9 +213,9 @@ class PrintBatches:
 #: does not hold up the others.
 _DUE: Final = """(
     p.opened_at < (SELECT a.before FROM unnest($1::text[], $2::timestamptz[]) AS a(channel, before) WHERE a.channel = p.channel)
-    OR ((p.closes_itself OR p.close_wanted) AND NOT EXISTS (
-        SELECT FROM deliveries d WHERE d.batch_id = p.batch_id AND d.municipality_id = p.municipality_id
-            AND d.status IN ('queued', 'sending', 'deferred'))))
+    OR ((p.closes_itself OR p.close_wanted) AND (
+        SELECT true FROM deliveries d WHERE d.batch_id = p.batch_id AND d.municipality_id = p.municipality_id
+            AND d.status IN ('queued', 'sending', 'deferred') LIMIT 1) IS NULL))
 """
 
 
@@ -229,12 +230,14 @@ async def _open(connection: Connection, wanted: Mapping[_Place, Gather]) -> dict
         )
         rows = await connection.fetch(
             """
-            SELECT p.id, p.municipality_id, p.channel, p.batch_id FROM print_batches p
-            JOIN unnest($1::text[], $2::text[], $3::uuid[]) AS w(municipality_id, channel, batch_id)
-                USING (municipality_id, channel, batch_id)
-            WHERE p.closed_at IS NULL ORDER BY p.id FOR UPDATE OF p
+            SELECT p.id, w.* FROM unnest($1::text[], $2::text[], $3::uuid[])
+                AS w(municipality_id, channel, batch_id)
+            CROSS JOIN LATERAL (
+                SELECT id FROM print_batches p
+                WHERE p.municipality_id = w.municipality_id AND p.channel = w.channel
+                    AND p.batch_id = w.batch_id AND p.closed_at IS NULL FOR UPDATE) p
             """,
-            *map(list, zip(*wanted, strict=True)),
+            *map(list, zip(*sorted(wanted), strict=True)),  # all lock in the same order
         )
         found = {
             (row["municipality_id"], row["channel"], row["batch_id"]): row["id"] for row in rows

@@ -78,7 +78,8 @@ class ReceiptRows:
                     (SELECT e.delivery_id FROM events e WHERE e.account = r.account AND e.reference = r.reference
                         ORDER BY e.id DESC LIMIT 1)
                 ) AS found
-                FROM receipts r WHERE r.id = ANY($1::uuid[]) AND r.state = 'waiting'),
+                FROM (SELECT * FROM receipts WHERE id = ANY($1::uuid[]) OFFSET 0) r
+                WHERE r.state = 'waiting'),
             best AS (
                 SELECT DISTINCT ON (r.found) r.* FROM r WHERE r.found IS NOT NULL AND r.report IN ('sent', 'delivered', 'failed')
                 ORDER BY r.found, (r.report = 'sent'), r.received_at, r.id),
@@ -86,28 +87,31 @@ class ReceiptRows:
                 UPDATE deliveries d SET status = best.report, updated_at = best.received_at,
                     reference = coalesce(d.reference, best.reference),
                     reason_code = best.reason_code, reason = best.reason, provider_code = best.provider_code
-                FROM best WHERE d.id = best.found AND (
+                FROM best WHERE d.id = ANY(ARRAY(SELECT found FROM best)) AND d.id = best.found AND (
                     (d.status = 'sent' AND best.report IN ('delivered', 'failed'))
                     OR (d.status = 'deferred' AND best.report = 'delivered')
                     OR (d.status = 'uncertain' AND best.report IN ('sent', 'delivered', 'failed')))
-                RETURNING d.id, d.municipality_id, d.attempts, d.awaited, best.id AS receipt),
+                RETURNING d.id, d.message_id, d.municipality_id, d.attempts, d.awaited,
+                    best.id AS receipt),
             noted AS (
                 INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference, reason_code, reason,
                     provider_code, actor, at)
                 SELECT moved.municipality_id, moved.id, moved.attempts, best.report, best.account, best.reference, best.reason_code,
                     best.reason, best.provider_code, 'receipt', best.received_at
                 FROM best JOIN moved ON moved.receipt = best.id),
-            told AS MATERIALIZED (SELECT pg_notify('utskick_settled', id::text) FROM moved WHERE awaited),
+            told AS MATERIALIZED (
+                SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited),
             stated AS (
-                SELECT r.id, d.municipality_id, r.found, CASE
+                SELECT r.id, d.municipality_id, r.found, r.state AS before, CASE
                     WHEN r.id IN (SELECT receipt FROM moved) THEN 'applied'
                     WHEN r.found IS NULL OR r.report = 'unknown' THEN CASE WHEN r.report = 'unknown' THEN 'unknown' ELSE 'waiting' END
                     WHEN d.status IN ('queued', 'deferred', 'sending') THEN 'waiting'
                     ELSE 'superseded' END AS state
-                FROM r LEFT JOIN deliveries d ON d.id = r.found)
+                FROM r LEFT JOIN LATERAL (SELECT * FROM deliveries WHERE id = r.found OFFSET 0) d ON true)
             UPDATE receipts SET state = stated.state, municipality_id = stated.municipality_id,
                 delivery_id = coalesce(stated.found, delivery_id)
-            FROM stated, (SELECT count(*) FROM told) t WHERE receipts.id = stated.id AND receipts.state = 'waiting'
+            FROM stated, (SELECT count(*) FROM told) t
+            WHERE receipts.id = ANY($1) AND receipts.id = stated.id AND receipts.state = stated.before
             """,
             ids,
         )
@@ -117,10 +121,15 @@ class ReceiptRows:
         """Receipts that came before their settlement: for (delivery, account, reference)."""
         rows = await self._database.pool.fetch(
             """
-            SELECT r.id FROM unnest($1::uuid[]) AS w(id) JOIN receipts r ON r.delivery_id = w.id WHERE r.state = 'waiting'
+            SELECT r.id FROM unnest($1::uuid[]) AS w(id) CROSS JOIN LATERAL (
+                SELECT id, state FROM receipts WHERE delivery_id = w.id OFFSET 0) r
+            WHERE r.state = 'waiting'
             UNION
             SELECT r.id FROM unnest($2::text[], $3::text[]) AS w(account, reference)
-            JOIN receipts r ON r.account = w.account AND r.reference = w.reference WHERE r.state = 'waiting'
+            CROSS JOIN LATERAL (
+                SELECT id FROM receipts
+                WHERE account = w.account AND reference = w.reference AND state = 'waiting'
+                OFFSET 0) r
             """,
             [delivery for delivery, _, _ in pairs],
             [account for _, account, _ in pairs],
@@ -132,7 +141,11 @@ class ReceiptRows:
         """Receipts that have waited long, by id from ``after``: their settlement may have been
         interrupted before it looked for them."""
         rows = await self._database.pool.fetch(
-            "SELECT id FROM receipts WHERE state = 'waiting' AND received_at < $1 AND id > $2 ORDER BY id LIMIT $3",
+            """
+            SELECT id FROM (
+                SELECT id, received_at FROM receipts WHERE state = 'waiting' OFFSET 0) r
+            WHERE received_at < $1 AND id > $2 ORDER BY id LIMIT $3
+            """,
             before,
             after,
             limit,

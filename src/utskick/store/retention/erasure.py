@@ -35,14 +35,14 @@ _LOOKS, _PAUSE = 4, 0.25
 class ErasureOrder:
     """Who is to be erased, on whose word. ``reference``: the case that the order belongs to.
 
-    ``keys``: all under which the person may stand in messages; found out by ``erase``.
+    ``key``: the keyed hash that the person's messages are found by; set by ``erase``.
     """
 
     municipality_id: str
     party_id: UUID
     actor: str
     reference: str | None
-    keys: tuple[bytes, ...] = ()
+    key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,9 @@ class Erasures:
     async def erase(self, order: ErasureOrder, now: datetime) -> ErasureResult:
         """Raises ``NotAllowedHere`` where somebody writes to one of the person's batches for
         long."""
-        erased, keys = (
-            ErasureResult(),
-            await self._database.vault.indexes(order.municipality_id, str(order.party_id)),
-        )
-        order = replace(order, keys=tuple(keys))
+        erased = ErasureResult()
+        key = await self._database.vault.index(order.municipality_id, str(order.party_id))
+        order = replace(order, key=key)
         for look in range(_LOOKS):
             await self._tallies.keep_up()
             erased.kept = Counter()
@@ -140,13 +138,12 @@ class Erasures:
         place, erased = at
         rows = await connection.fetch(
             """
-            SELECT m.id, m.at FROM unnest($2::bytea[]) AS k(party_key) CROSS JOIN LATERAL (
-                SELECT id, at FROM messages WHERE municipality_id = $1 AND party_key = k.party_key AND (at, id) > ($3, $4)
-                ORDER BY at, id LIMIT $5) m
-            ORDER BY m.at, m.id LIMIT $5
+            SELECT id, at FROM messages
+            WHERE municipality_id = $1 AND party_key = $2 AND (at, id) > ($3, $4)
+            ORDER BY at, id LIMIT $5
             """,
             order.municipality_id,
-            order.keys,
+            order.key,
             *place,
             self._step,
         )
@@ -175,7 +172,7 @@ class Erasures:
         async with self._database.of(order.municipality_id).transaction() as connection:
             await lock(connection, mid)
             counts: dict[str, int] = dict((await _row(connection, mid, party_id)).items())
-            held = await self._holds.on_party(connection, mid, order.keys)
+            held = await self._holds.on_party(connection, mid, order.key)
             if held is not None:
                 erased.entries = dict.fromkeys(counts, 0)
                 erased.kept.update(
@@ -188,7 +185,7 @@ class Erasures:
                     mid,
                     party_id,
                 )
-            await self._holds.forget(connection, mid, order.keys)
+            await self._holds.forget(connection, mid, order.key)
             erased.entries = counts
             if gone := sum(counts.values()):
                 await note(

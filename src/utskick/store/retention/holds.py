@@ -3,7 +3,6 @@ when."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -127,48 +126,53 @@ class Holds:
         oldest first."""
         rows = await self._database.of(municipality_id).fetch(
             f"""
-            SELECT {_COLUMNS} FROM holds h WHERE municipality_id = $1 AND ((kind = 'party' AND keys && $2::bytea[])
-                OR (kind <> 'party' AND EXISTS (SELECT FROM messages m WHERE m.municipality_id = $1 AND m.party_key = ANY($2::bytea[])
-                    AND uuid_send(CASE WHEN h.kind = 'message' THEN m.id ELSE m.batch_id END) = ANY(h.keys))))
+            SELECT {_COLUMNS} FROM holds h WHERE municipality_id = $1 AND (
+                (kind = 'party' AND $2 = ANY(keys))
+                OR (kind <> 'party' AND EXISTS (
+                    SELECT FROM messages m WHERE m.municipality_id = $1 AND m.party_key = $2
+                    AND uuid_send(CASE WHEN h.kind = 'message' THEN m.id ELSE m.batch_id END)
+                        = ANY(h.keys))))
             ORDER BY placed_at, id
             """,  # noqa: S608
             municipality_id,
-            await self._database.vault.indexes(municipality_id, str(party_id)),
+            await self._database.vault.index(municipality_id, str(party_id)),
         )
         return [self._hold(municipality_id, row) for row in rows]
 
-    async def on_party(
-        self, connection: Any, municipality_id: str, keys: Sequence[bytes]
-    ) -> str | None:
-        """What an active hold on the person with these keys refers to; "" where it names nothing,
-        None where there is no hold."""
+    async def on_party(self, connection: Any, municipality_id: str, key: bytes) -> str | None:
+        """Return the reference of an active hold on the person that ``key`` finds.
+
+        "" where the hold has no reference; None where there is no hold.
+        """
         found: str | None = await connection.fetchval(
             """
             SELECT coalesce(reference, '') FROM holds
-            WHERE municipality_id = $1 AND kind = 'party' AND keys && $2::bytea[] AND lifted_at IS NULL ORDER BY placed_at, id LIMIT 1
+            WHERE municipality_id = $1 AND kind = 'party' AND $2 = ANY(keys) AND lifted_at IS NULL
+            ORDER BY placed_at, id LIMIT 1
             """,
             municipality_id,
-            list(keys),
+            key,
         )
         return found
 
-    async def forget(
-        self, connection: Connection, municipality_id: str, keys: Sequence[bytes]
-    ) -> None:
-        """Of holds on the person that were lifted nothing is left that names or describes the
-        person; inside the caller's transaction."""
+    async def forget(self, connection: Connection, municipality_id: str, key: bytes) -> None:
+        """Erase what names or describes the person from lifted holds on the person.
+
+        Runs inside the caller's transaction.
+        """
         await connection.execute(
             """
             UPDATE holds SET keys = NULL, subject = NULL, reason = NULL
-            WHERE municipality_id = $1 AND kind = 'party' AND keys && $2::bytea[] AND lifted_at IS NOT NULL
+            WHERE municipality_id = $1 AND kind = 'party' AND $2 = ANY(keys)
+                AND lifted_at IS NOT NULL
             """,
             municipality_id,
-            list(keys),
+            key,
         )
 
     async def _keys(self, municipality_id: str, subject: Subject) -> list[bytes]:
         if subject.kind is HoldKind.PARTY:
-            return await self._database.vault.indexes(municipality_id, str(subject.id))
+            return [await self._database.vault.index(municipality_id, str(subject.id))]
         return [subject.id.bytes]
 
     def _hold(self, municipality_id: str, row: Any) -> Hold:

@@ -98,15 +98,20 @@ _JUDGED: Final = """
         (SELECT coalesce(h.reference, '') FROM holds h WHERE h.municipality_id = $1 AND h.lifted_at IS NULL AND (
             (h.kind = 'party' AND m.party_key = ANY(h.keys)) OR (h.kind = 'message' AND uuid_send(m.id) = ANY(h.keys))
             OR (h.kind = 'batch' AND uuid_send(m.batch_id) = ANY(h.keys))) ORDER BY h.placed_at, h.id LIMIT 1) AS hold,
-        EXISTS (SELECT FROM deliveries d WHERE d.batch_id = m.batch_id AND d.message_id = m.id AND d.municipality_id = $1
-            AND ({open})) AS open,
-        EXISTS (SELECT FROM deliveries d JOIN events e ON e.delivery_id = d.id AND e.municipality_id = $1
-            WHERE d.batch_id = m.batch_id AND d.message_id = m.id AND d.municipality_id = $1 AND (
+        (SELECT true FROM deliveries d WHERE d.batch_id = m.batch_id AND d.message_id = m.id AND d.municipality_id = $1
+            AND ({open}) LIMIT 1) AS open,
+        (SELECT true FROM (
+                SELECT * FROM deliveries WHERE batch_id = m.batch_id AND message_id = m.id OFFSET 0) d
+            CROSS JOIN LATERAL (SELECT * FROM events WHERE delivery_id = d.id ORDER BY id OFFSET 0) e
+            WHERE d.municipality_id = $1 AND e.municipality_id = $1 AND (
                 e.tx >= coalesce((SELECT tx FROM watermarks WHERE name = '{tallies}' AND municipality_id = $1), 0)
                 OR EXISTS (SELECT FROM webhooks w WHERE w.municipality_id = $1 AND w.origin = m.origin
-                    AND (e.tx, e.id) > (w.tx, w.event_id) AND (w.stopped IS NULL OR w.stopped_at > $3)))) AS untold
-    FROM unnest($2::uuid[]) AS r(id) JOIN messages m ON m.id = r.id AND m.municipality_id = $1
-    JOIN batches b ON b.id = m.batch_id AND b.municipality_id = $1
+                    AND (e.tx, e.id) > (w.tx, w.event_id) AND (w.stopped IS NULL OR w.stopped_at > $3))) LIMIT 1) AS untold
+    FROM unnest($2::uuid[]) AS r(id)
+    CROSS JOIN LATERAL (SELECT * FROM messages WHERE id = r.id OFFSET 0) m
+    CROSS JOIN LATERAL (
+        SELECT * FROM batches WHERE id = m.batch_id AND municipality_id = $1 OFFSET 0) b
+    WHERE m.municipality_id = $1
 """
 _UNLOCKED: Final = _JUDGED.format(open=f"d.status <> ALL('{{{','.join(_OVER)}}}')", tallies=TALLIES)
 _LOCKED: Final = _JUDGED.format(
@@ -161,8 +166,10 @@ class Removal:
         locked = await self._connection.fetch(
             """
             SELECT d.id FROM unnest($2::uuid[], $3::uuid[]) AS r(batch_id, message_id)
-            JOIN deliveries d ON d.batch_id = r.batch_id AND d.message_id = r.message_id
-            WHERE d.municipality_id = $1 FOR UPDATE OF d SKIP LOCKED
+            CROSS JOIN LATERAL (
+                SELECT id FROM deliveries
+                WHERE batch_id = r.batch_id AND message_id = r.message_id AND municipality_id = $1
+                FOR UPDATE SKIP LOCKED) d
             """,
             self._municipality_id,
             [row["batch_id"] for row in rows],
@@ -190,7 +197,8 @@ class Removal:
         rows = await self._connection.fetch(
             """
             DELETE FROM deliveries d USING unnest($2::uuid[], $3::uuid[]) AS r(batch_id, message_id)
-            WHERE d.municipality_id = $1 AND d.batch_id = r.batch_id AND d.message_id = r.message_id RETURNING d.id
+            WHERE d.municipality_id = $1 AND d.batch_id = ANY($2) AND d.message_id = ANY($3)
+                AND d.batch_id = r.batch_id AND d.message_id = r.message_id RETURNING d.id
             """,
             self._municipality_id,
             batch_ids,
@@ -219,9 +227,11 @@ class Removal:
     async def _deliveries(self, delivery_ids: Iterable[UUID]) -> None:
         """What hangs on deliveries that are gone."""
         ids = list(delivery_ids)
+        if not ids:  # an empty array would suit every partial index, which is then read as a whole
+            return
         for table in ("attempts", "events"):
             await self._connection.execute(
-                f"DELETE FROM {table} WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])",  # noqa: S608
+                f"DELETE FROM {table} WHERE (municipality_id = $1) IS TRUE AND delivery_id = ANY($2::uuid[])",  # noqa: S608
                 self._municipality_id,
                 ids,
             )
@@ -233,21 +243,25 @@ class Removal:
 
     async def _batches(self, batch_ids: Iterable[UUID]) -> list[UUID]:
         """Those of these that have no message left are gone, with their hand-overs."""
-        locked = await self._connection.fetch(
-            "SELECT id FROM batches WHERE municipality_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE",
-            self._municipality_id,
-            list(set(batch_ids)),
-        )
         rows = await self._connection.fetch(
             """
-            DELETE FROM batches b WHERE b.municipality_id = $1 AND b.id = ANY($2::uuid[]) AND b.message_type <> $3
-                AND NOT EXISTS (SELECT FROM messages m WHERE m.batch_id = b.id AND m.municipality_id = $1)
-                AND NOT EXISTS (SELECT FROM print_batches p JOIN deliveries d ON d.batch_id = p.id AND d.municipality_id = $1
-                    WHERE p.municipality_id = $1 AND p.batch_id = b.id AND d.status <> ALL($4::text[]))
-            RETURNING b.id
+            DELETE FROM batches WHERE ctid = ANY(ARRAY(
+                SELECT b.place FROM unnest($2::uuid[]) AS r(id)
+                CROSS JOIN LATERAL (
+                    SELECT ctid AS place, message_type FROM batches
+                    WHERE id = r.id AND municipality_id = $1 OFFSET 0) b
+                WHERE b.message_type <> $3
+                    AND (SELECT true FROM messages m
+                        WHERE m.batch_id = r.id AND m.municipality_id = $1 LIMIT 1) IS NULL
+                    AND (SELECT true FROM print_batches p CROSS JOIN LATERAL (
+                            SELECT status FROM deliveries
+                            WHERE batch_id = p.id AND municipality_id = $1 OFFSET 0) d
+                        WHERE p.municipality_id = $1 AND p.batch_id = r.id
+                            AND d.status <> ALL($4::text[]) LIMIT 1) IS NULL))
+            RETURNING id
             """,
             self._municipality_id,
-            [row["id"] for row in locked],
+            await self._locked(batch_ids),
             HAND_OVER,
             list(_OVER),
         )
@@ -256,12 +270,28 @@ class Removal:
             await self._hand_overs(gone)
         return gone
 
+    async def _locked(self, batch_ids: Iterable[UUID]) -> list[UUID]:
+        """Lock those of these batches that are there, in the order of their ids. Their place in
+        the table (ctid) is then the same until the transaction ends, and finds them again."""
+        rows = await self._connection.fetch(
+            """
+            SELECT b.id FROM unnest($2::uuid[]) AS r(id) CROSS JOIN LATERAL (
+                SELECT id FROM batches WHERE id = r.id AND municipality_id = $1 FOR UPDATE) b
+            """,
+            self._municipality_id,
+            sorted(set(batch_ids)),
+        )
+        return [row["id"] for row in rows]
+
     async def _hand_overs(self, batch_ids: Sequence[UUID]) -> None:
         """A hand-over is a batch with the print batch's id, of one message."""
         rows = await self._connection.fetch(
             """
-            DELETE FROM print_batches p USING unnest($2::uuid[]) AS r(batch_id)
-            WHERE p.municipality_id = $1 AND p.batch_id = r.batch_id RETURNING p.id
+            DELETE FROM print_batches WHERE id = ANY(ARRAY(
+                SELECT p.id FROM unnest($2::uuid[]) AS r(batch_id) CROSS JOIN LATERAL (
+                    SELECT id FROM print_batches
+                    WHERE batch_id = r.batch_id AND municipality_id = $1 OFFSET 0) p))
+            RETURNING id
             """,
             self._municipality_id,
             list(batch_ids),
@@ -281,9 +311,14 @@ class Removal:
             ids,
         )
         await self._connection.execute(
-            "DELETE FROM batches WHERE municipality_id = $1 AND id = ANY($2::uuid[])",
+            """
+            DELETE FROM batches WHERE ctid = ANY(ARRAY(
+                SELECT b.place FROM unnest($2::uuid[]) AS r(id) CROSS JOIN LATERAL (
+                    SELECT ctid AS place FROM batches
+                    WHERE id = r.id AND municipality_id = $1 OFFSET 0) b))
+            """,
             self._municipality_id,
-            ids,
+            await self._locked(ids),
         )
 
     async def _traces(self, ids: Sequence[UUID]) -> None:
@@ -306,7 +341,13 @@ class Removal:
 
     async def _files(self, owners: Sequence[UUID]) -> int:
         rows = await self._connection.fetch(
-            "DELETE FROM attachment_uses WHERE municipality_id = $1 AND owner = ANY($2::uuid[]) RETURNING digest",
+            """
+            DELETE FROM attachment_uses WHERE ctid = ANY(ARRAY(
+                SELECT u.place FROM unnest($2::uuid[]) AS r(owner) CROSS JOIN LATERAL (
+                    SELECT ctid AS place FROM attachment_uses
+                    WHERE municipality_id = $1 AND owner = r.owner OFFSET 0) u))
+            RETURNING digest
+            """,
             self._municipality_id,
             list(owners),
         )
@@ -328,7 +369,7 @@ async def unreferred(connection: Connection, municipality_id: str, digests: Iter
     done: str = await connection.execute(
         """
         DELETE FROM attachments a WHERE a.municipality_id = $1 AND a.digest = ANY($2::bytea[])
-            AND NOT EXISTS (SELECT FROM attachment_uses u WHERE u.municipality_id = $1 AND u.digest = a.digest)
+            AND (SELECT true FROM attachment_uses u WHERE u.municipality_id = $1 AND u.digest = a.digest LIMIT 1) IS NULL
         """,
         municipality_id,
         [row["digest"] for row in locked],

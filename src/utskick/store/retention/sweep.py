@@ -254,7 +254,9 @@ class Retention:
             last = row["digest"] if row is not None and row["rests_until"] is None else b""
             rows = await connection.fetch(
                 """
-                SELECT a.digest, NOT EXISTS (SELECT FROM attachment_uses u WHERE u.municipality_id = $1 AND u.digest = a.digest) AS lone
+                SELECT a.digest, (
+                    SELECT true FROM attachment_uses u
+                    WHERE u.municipality_id = $1 AND u.digest = a.digest LIMIT 1) IS NULL AS lone
                 FROM attachments a WHERE a.municipality_id = $1 AND a.digest > $2 ORDER BY a.digest LIMIT $3
                 """,
                 municipality_id,

@@ -1,1 +1,0 @@
-"""Destruction of keys and re-encryption."""
