@@ -99,7 +99,7 @@ def test_invalid_retention_settings_are_reported(
     monkeypatch.setenv("UTSKICK_RETENTION__TYPES", '{"PIGEON": {"days": 1, "decision": "KS 2"}}')
     assert "decision must be set with days" in database_cli("retention", "status").err
     monkeypatch.setenv("UTSKICK_RETENTION__DECISION", "KS 1")
-    assert "no message type named PIGEON" in database_cli("retention", "status").err
+    assert "no message type is named PIGEON" in database_cli("retention", "status").err
 
 
 def test_there_are_rules_for_every_type_that_a_channel_has() -> None:
