@@ -150,7 +150,7 @@ def unusable(issuer: Issuer) -> None:
         (away, "its metadata cannot be fetched", "jwks_url"),
         (
             of_another,
-            "name the issuer https://login.example.se/",
+            "names the issuer https://login.example.se/",
             "set issuer exactly as in the metadata",
         ),
         (without_keys, "has no jwks_uri with an https address", "set jwks_url"),
@@ -306,7 +306,7 @@ async def test_a_service_that_refuses_our_login_or_is_away_is_a_fault(
         "ok",
         "fault",
     )
-    assert "gave a token, and the service answers 403 (refused-login)" in line_of(
+    assert "issued a token, but the service answers 403 (refused-login)" in line_of(
         "directory / citizen", done
     )
     assert SECRET not in done.out + done.err
@@ -314,7 +314,7 @@ async def test_a_service_that_refuses_our_login_or_is_away_is_a_fault(
         web.Response(status=401) if request.path == "/token" else None
     )
     done = await check(directory=section)
-    assert "gives us no token (refused-login)" in line_of("directory / party", done)
+    assert "the login service issued no token (refused-login)" in line_of("directory / party", done)
     services.instead = lambda request: (
         web.Response(text="<h1>Nothing here</h1>", status=404) if request.path != "/token" else None
     )

@@ -131,10 +131,7 @@ def test_english_names_and_organisations_and_ids_of_ones_own(
     assert database_cli("directory", "import", file).code == 0
     assert query_directory(server, known) == {FIRM: UUID(mine)}
     file.write_text(f"orgnr,partyId\n{FIRM},81471222-5798-11e9-ae24-57fa13b361e2\n")
-    assert (
-        "the number is known under another party id"
-        in database_cli("directory", "import", file).out
-    )
+    assert "the number belongs to another party id" in database_cli("directory", "import", file).out
 
 
 def test_invalid_rows_are_reported_by_line_and_never_by_number(

@@ -97,9 +97,9 @@ def test_invalid_retention_settings_are_reported(
     assert done.code == 1
     assert "set days, or preserve = true" in done.err
     monkeypatch.setenv("UTSKICK_RETENTION__TYPES", '{"PIGEON": {"days": 1, "decision": "KS 2"}}')
-    assert "decision is needed with days" in database_cli("retention", "status").err
+    assert "decision must be set with days" in database_cli("retention", "status").err
     monkeypatch.setenv("UTSKICK_RETENTION__DECISION", "KS 1")
-    assert "no message type named PIGEON" in database_cli("retention", "status").err
+    assert "no message type is named PIGEON" in database_cli("retention", "status").err
 
 
 def test_there_are_rules_for_every_type_that_a_channel_has() -> None:
