@@ -127,7 +127,7 @@ def test_a_repeated_command_sends_nothing_twice(
     assert [len(service.copies(f"+467002013{n:02d}")) for n in range(20, 25)] == [1] * 5
     assert re.search(r"failed +│ +1 ", first.out), first.out
     found = service_cli("status", re.search(r"batch ([0-9a-f-]{36}) accepted", first.out)[1])  # type: ignore[index]
-    assert re.search(r"failed +│ +1 │ the operator knows no such subscriber", found.out), found.out
+    assert re.search(r"failed +│ +1 │ the operator has no such subscriber", found.out), found.out
 
     again = service_cli(*command, "--key", "en-gang-till")
     assert again.code == 0
