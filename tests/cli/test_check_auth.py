@@ -314,7 +314,7 @@ async def test_a_service_that_refuses_our_login_or_is_away_is_a_fault(
         web.Response(status=401) if request.path == "/token" else None
     )
     done = await check(directory=section)
-    assert "issued no token (refused-login)" in line_of("directory / party", done)
+    assert "the login service issued no token (refused-login)" in line_of("directory / party", done)
     services.instead = lambda request: (
         web.Response(text="<h1>Nothing here</h1>", status=404) if request.path != "/token" else None
     )

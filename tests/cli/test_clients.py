@@ -110,7 +110,7 @@ def test_a_client_with_all_scopes_has_those_of_every_channel(
         (("a", "--municipality", "2281", "--scope", "sms:send", "--all"), "cannot be combined"),
     ],
 )
-def test_what_cannot_be_is_rejected_with_a_message(
+def test_invalid_arguments_are_rejected_in_one_sentence(
     database_cli: Command, arguments: tuple[str, ...], expected: str
 ) -> None:
     done = database_cli("clients", "create", *arguments)
