@@ -64,18 +64,7 @@ CHANNELS: dict[str, ChannelEntry] = {
 }
 
 #: Channel name by the contract's message type.
-TYPES: dict[str, str] = {
-    "SMS": "sms",
-    "EMAIL": "email",
-    "DIGITAL_INVOICE": "digital_invoice",
-    "DIGITAL_MAIL": "digital_mail",
-    "SNAIL_MAIL": "snail_mail",
-    "WEB_MESSAGE": "web_message",
-    "SLACK": "slack",
-    "PUSH": "push",
-    "LETTER": "letter",
-    "MESSAGE": "message",
-}
+TYPES: dict[str, str] = {name.upper(): name for name in CHANNELS}
 
 #: Channels with provider accounts of their own; the others route to these.
 SPOKEN: tuple[str, ...] = tuple(

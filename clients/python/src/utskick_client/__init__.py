@@ -88,7 +88,7 @@ from utskick_client.session import Token
 from utskick_client.steps import RetryPolicy
 from utskick_client.sync import UtskickClient
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Address",

@@ -44,7 +44,7 @@ class SlackRequest(Body, title="SlackRequest"):
         description="Token of a bot; default: that of the municipality. It is stored encrypted "
         "and never returned",
     )
-    channel: Line = Field(description="Channel that the filter applies to", examples=["SMS"])
+    channel: Line = Field(description="Name or id of the Slack channel", examples=["#drift"])
     message: Message = Field(
         description="Text in mrkdwn; the caller escapes `& < >`", examples=["Driftstopp i kväll"]
     )

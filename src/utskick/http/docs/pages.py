@@ -29,8 +29,8 @@ class ApiInfo(ResponseModel):
     """Information about the API (Digg's REST API profile, VER.06)."""
 
     api_name: str | None = member("Name", "Utskick")
-    api_version: str | None = member("Version", "0.1.0")
-    api_released: date | None = member("Release date of the version", "2026-01-31")
+    api_version: str | None = member("Version", "0.2.0")
+    api_released: date | None = member("Release date of the version", "2026-11-30")
     api_documentation: Uri | None = member("URL of the documentation")
     api_status: Literal["active"] | None = member("State of the version in its life cycle")
 
