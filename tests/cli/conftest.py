@@ -111,8 +111,8 @@ def utskick(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        expected = capsys.readouterr()
-        return Done(int(ended.value.code or 0), expected.out, expected.err)
+        captured = capsys.readouterr()
+        return Done(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
 

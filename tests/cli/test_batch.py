@@ -187,11 +187,11 @@ def test_leaving_stops_the_watching_and_not_the_sending(
     )
     try:
         assert process.stdout is not None
-        expected = ""
-        while " accepted" not in expected:
+        output = ""
+        while " accepted" not in output:
             line = process.stdout.readline()
-            assert line, expected
-            expected += line
+            assert line, output
+            output += line
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=20)
     finally:

@@ -115,14 +115,14 @@ def test_settings_of_a_unit_are_checked(
     service_cli: Command, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(service.folder))
-    expected = {
+    sections = {
         "sms": (
             '[accounts.own]\nprovider = "46elks"\nurl = "http://127.0.0.1:1"\nusername = "u"\n'
             'password = "hemligt-ord"\n'
         ),
         "email": 'domains = ["example.se"]\n',
     }
-    for section, text in expected.items():
+    for section, text in sections.items():
         (tmp_path / f"{section}.toml").write_text(text)
         assert (
             service_cli(
@@ -151,12 +151,12 @@ def test_settings_of_a_unit_are_checked(
             query(service, "postgres", "UPDATE configuration SET value = 'nobody reads this'")
         )
         done = service_cli("check")
-        assert [grade_of(f"{name} / configuration@2260", done) for name in expected] == [
+        assert [grade_of(f"{name} / configuration@2260", done) for name in sections] == [
             "fault",
             "fault",
         ], done.out
     finally:
-        for section in expected:
+        for section in sections:
             assert (
                 service_cli("configuration", "remove", "2260", section, "--by", "joe01doe").code
                 == 0

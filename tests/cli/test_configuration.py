@@ -38,15 +38,13 @@ def test_a_unit_is_set_shown_and_removed(
 ) -> None:
     file = tmp_path / "sms.toml"
     file.write_text(OWN)
-    expected = ("2281", "sms", "--department", "Skola")
-    done = database_cli(
-        "configuration", "set", *expected[:2], str(file), *expected[2:], "--by", "joe01doe"
-    )
+    unit = ("2281", "sms", "--department", "Skola")
+    done = database_cli("configuration", "set", *unit[:2], str(file), *unit[2:], "--by", "joe01doe")
     assert (done.code, done.out.strip()) == (0, "sms is set for 2281, department Skola."), done.err
-    watched_output = database_cli("configuration", "show", *expected)
-    assert "Skolan" in watched_output.out
-    assert "own@2281.." in watched_output.out
-    assert "hemligt-1" not in watched_output.out
+    displayed = database_cli("configuration", "show", *unit)
+    assert "Skolan" in displayed.out
+    assert "own@2281.." in displayed.out
+    assert "hemligt-1" not in displayed.out
     parsed = database_cli("configuration", "list", "2281").out
     assert "Skola" in parsed
     assert "joe01doe" in parsed
@@ -58,8 +56,8 @@ def test_a_unit_is_set_shown_and_removed(
         ]
 
     assert query_database(server, trail) == ["joe01doe configure"]
-    assert "no longer set" in database_cli("configuration", "remove", *expected).out
-    assert "was not set" in database_cli("configuration", "remove", *expected).out
+    assert "no longer set" in database_cli("configuration", "remove", *unit).out
+    assert "was not set" in database_cli("configuration", "remove", *unit).out
     assert "Nothing is set for 2281" in database_cli("configuration", "list", "2281").out
 
 

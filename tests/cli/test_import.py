@@ -324,8 +324,8 @@ async def test_times_come_out_as_the_peer_printed_them(
     path.write_bytes(lines(record(created_at=written)))
     await asyncio.to_thread(database_cli, "import", "history", path, "--timezone", zone)
     async with serving(database, tmp_path) as client:
-        [expected] = (await client.get(f"/2281/conversation-history/{PARTY}")).json
-    assert expected["timestamp"] == printed
+        [entry] = (await client.get(f"/2281/conversation-history/{PARTY}")).json
+    assert entry["timestamp"] == printed
 
 
 async def downloaded(client: Client, path: str) -> tuple[str, bytes]:

@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from rich.console import Console
 
-from tests.client.conftest import Answer, Wire, hanging_up, saying, streaming
+from tests.client.conftest import Answer, ScriptedServer, drop_connection, respond, stream_events
 from utskick.cli.client import RequestRefused, ServiceTarget, open_client
 from utskick.cli.progress import Counts, Watched, WatchLimits, watch
-from utskick_client import Patience
+from utskick_client import RetryPolicy
 
 
 def counts_event(**counts: int) -> str:
@@ -40,32 +40,36 @@ def slow_stream(*events: tuple[float, str]) -> Answer:
 
 
 async def watched_output(
-    wire: Wire, *watched: Watched, pace: WatchLimits = WatchLimits()
+    wire: ScriptedServer, *watched: Watched, pace: WatchLimits = WatchLimits()
 ) -> tuple[list[Counts], str]:
     screen = StringIO()
-    async with open_client(ServiceTarget(wire.url), Patience(absence=2)) as client:
+    async with open_client(ServiceTarget(wire.url), RetryPolicy(max_outage=2)) as client:
         found = await watch(client, watched, Console(file=screen, width=160), pace)
     return found, screen.getvalue()
 
 
-async def test_several_batches_are_one_bar_and_a_restart_is_waited_out(wire: Wire) -> None:
+async def test_several_batches_are_one_bar_and_a_restart_is_waited_out(
+    wire: ScriptedServer,
+) -> None:
     wire.answers = [
-        streaming(counts_event(queued=2), abort=True),
+        stream_events(counts_event(queued=2), abort=True),
         slow_stream((0, counts_event(sent=1, failed=1))),
-        hanging_up,
-        saying(503, {"code": "unavailable"}),
+        drop_connection,
+        respond(503, {"code": "unavailable"}),
         slow_stream((0, counts_event(sent=2))),
     ]
     counts, screen = await watched_output(wire, Watched("fakturor", ("a", "b")))
     assert counts == [{"sent": 3, "failed": 1}]
     assert "fakturor" in screen
     assert "100%" in screen
-    assert {path for path, _, _ in wire.asked} == {
+    assert {path for path, _, _ in wire.calls} == {
         f"/2281/status/batch/{batch}/events?follow=true" for batch in "ab"
     }
 
 
-async def test_receipts_are_waited_for_while_they_may_come_and_no_longer(wire: Wire) -> None:
+async def test_receipts_are_waited_for_while_they_may_come_and_no_longer(
+    wire: ScriptedServer,
+) -> None:
     wire.answers = [slow_stream((0, counts_event(sent=1)), (0.3, counts_event(delivered=1)))]
     assert (await watched_output(wire, Watched("sms", "a"), pace=WatchLimits(quiet=5)))[0] == [
         {"delivered": 1}
@@ -76,7 +80,7 @@ async def test_receipts_are_waited_for_while_they_may_come_and_no_longer(wire: W
     ]
 
 
-async def test_the_longest_time_is_not_outstayed(wire: Wire) -> None:
+async def test_the_longest_time_is_not_outstayed(wire: ScriptedServer) -> None:
     wire.answers = [slow_stream((0, counts_event(deferred=1)))]
     began = time.monotonic()
     assert (await watched_output(wire, Watched("sms", "a"), pace=WatchLimits(timeout=0.5)))[0] == [
@@ -85,7 +89,7 @@ async def test_the_longest_time_is_not_outstayed(wire: Wire) -> None:
     assert time.monotonic() - began < 3
 
 
-async def test_a_removed_batch_is_reported(wire: Wire) -> None:
-    wire.answers = [saying(404, {"title": "Not Found", "detail": "No batch found"})]
+async def test_a_removed_batch_is_reported(wire: ScriptedServer) -> None:
+    wire.answers = [respond(404, {"title": "Not Found", "detail": "No batch found"})]
     with pytest.raises(RequestRefused, match="No batch found"):
         await watched_output(wire, Watched("sms", "a"))

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.client.conftest import Wire, saying, streaming
+from tests.client.conftest import ScriptedServer, respond, stream_events
 from utskick.cli import console
 from utskick.cli.client import ServiceTarget
 from utskick.cli.status import show
@@ -41,17 +41,17 @@ def failed(delivery_id: str) -> dict[str, Any]:
 
 
 async def test_a_watched_batch_is_drawn_from_its_stream_and_its_reasons_at_the_end(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wire: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(console.stdout, "width", 200)
-    object_id, missing = str(uuid4()), saying(404, {"title": "Not Found"})
+    object_id, missing = str(uuid4()), respond(404, {"title": "Not Found"})
     wire.answers = [
         missing,
         missing,
-        saying(200, {"batchId": object_id, "counts": {"queued": 2}}),
-        streaming(stream_event("counts", queued=1, failed=1), abort=True),
-        streaming(stream_event("counts", failed=2), stream_event("settled", failed=2)),
-        saying(
+        respond(200, {"batchId": object_id, "counts": {"queued": 2}}),
+        stream_events(stream_event("counts", queued=1, failed=1), abort=True),
+        stream_events(stream_event("counts", failed=2), stream_event("settled", failed=2)),
+        respond(
             200,
             {
                 "batchId": object_id,
@@ -64,7 +64,7 @@ async def test_a_watched_batch_is_drawn_from_its_stream_and_its_reasons_at_the_e
     out = capsys.readouterr().out
     assert "the operator has no such subscriber" in out
     assert "d-1" in out
-    assert [path.partition("status/")[2] for path, _, _ in wire.asked] == [
+    assert [path.partition("status/")[2] for path, _, _ in wire.calls] == [
         f"delivery/{object_id}",
         f"messages/{object_id}",
         f"batch/{object_id}?messages=false",

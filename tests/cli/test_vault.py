@@ -48,8 +48,8 @@ def sealed(server: str, utskick: Command, monkeypatch: pytest.MonkeyPatch) -> It
 
 _DELIVERY = """
     WITH d AS (
-        INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type, priority,
-            status, destination, awaited, created_at, updated_at, expires_at)
+        INSERT INTO deliveries (id, municipality_id, batch_id, message_id, channel, message_type,
+            priority, status, destination, awaited, created_at, updated_at, expires_at)
         VALUES (gen_random_uuid(), $1, gen_random_uuid(), gen_random_uuid(), 'sms', 'SMS', 'NORMAL',
             'sent', $2, false, now(), now(), now())
         RETURNING batch_id)

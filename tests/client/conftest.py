@@ -12,26 +12,26 @@ import pytest
 from aiohttp import web
 
 from tests.http.conftest import client  # noqa: F401 - the fixture
-from utskick_client import AsyncUtskickClient, Patience, UtskickClient
+from utskick_client import AsyncUtskickClient, RetryPolicy, UtskickClient
 
-SWIFT = Patience(tries=3, pause=0.01, longest=0.01, absence=1)
+FAST_RETRIES = RetryPolicy(attempts=3, first_pause=0.01, max_retry_after=0.01, max_outage=1)
 
 
 @dataclass
-class Both:
+class ClientUnderTest:
     """Client of either kind; ``call`` a method, or ``iterate`` over one."""
 
-    made: UtskickClient | AsyncUtskickClient
+    client: UtskickClient | AsyncUtskickClient
 
     async def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        method = getattr(self.made, name)
-        if isinstance(self.made, AsyncUtskickClient):
+        method = getattr(self.client, name)
+        if isinstance(self.client, AsyncUtskickClient):
             return await method(*args, **kwargs)
         return await asyncio.to_thread(method, *args, **kwargs)
 
     async def iterate(self, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        found = getattr(self.made, name)(*args, **kwargs)
-        if isinstance(self.made, AsyncUtskickClient):
+        found = getattr(self.client, name)(*args, **kwargs)
+        if isinstance(self.client, AsyncUtskickClient):
             try:
                 async for item in found:
                     yield item
@@ -46,26 +46,30 @@ class Both:
             found.close()
 
     async def close(self) -> None:
-        if isinstance(self.made, AsyncUtskickClient):
-            await self.made.aclose()
+        if isinstance(self.client, AsyncUtskickClient):
+            await self.client.aclose()
         else:
-            self.made.close()
+            self.client.close()
 
 
-Make = Callable[..., Both]
+Make = Callable[..., ClientUnderTest]
 
 
 @pytest.fixture(params=["sync", "async"])
 async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
     """Return a function that creates a client of the parametrised kind."""
-    opened: list[Both] = []
+    opened: list[ClientUnderTest] = []
 
-    def made(url: str, municipality: str = "2281", **more: Any) -> Both:
+    def create(url: str, municipality: str = "2281", **more: Any) -> ClientUnderTest:
         kind = UtskickClient if request.param == "sync" else AsyncUtskickClient
-        opened.append(Both(cast(Any, kind)(url, municipality, **{"patience": SWIFT, **more})))
+        opened.append(
+            ClientUnderTest(
+                cast(Any, kind)(url, municipality, **{"retry_policy": FAST_RETRIES, **more})
+            )
+        )
         return opened[-1]
 
-    yield made
+    yield create
     for each in opened:
         await each.close()
 
@@ -75,7 +79,7 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
 Answer = Callable[[web.Request], Any]
 
 
-class Wire:
+class ScriptedServer:
     """Server with scripted answers, one per call, the last one repeated.
 
     Records the calls as (path with query, headers, body).
@@ -83,20 +87,20 @@ class Wire:
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
-        self.asked: list[tuple[str, Mapping[str, str], bytes]] = []
+        self.calls: list[tuple[str, Mapping[str, str], bytes]] = []
         self.url = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append((request.path_qs, request.headers, await request.read()))
+        self.calls.append((request.path_qs, request.headers, await request.read()))
         found = (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])(request)
         return cast(web.StreamResponse, await found if asyncio.iscoroutine(found) else found)
 
     @property
     def keys(self) -> list[str]:
-        return [headers["Idempotency-Key"] for _, headers, _ in self.asked]
+        return [headers["Idempotency-Key"] for _, headers, _ in self.calls]
 
 
-def saying(status: int, body: object, **headers: str) -> Answer:
+def respond(status: int, body: object, **headers: str) -> Answer:
     text = body if isinstance(body, str) else json.dumps(body)
     return lambda _: web.Response(
         status=status,
@@ -105,16 +109,16 @@ def saying(status: int, body: object, **headers: str) -> Answer:
     )
 
 
-def hanging_up(request: web.Request) -> web.Response:
+def drop_connection(request: web.Request) -> web.Response:
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
 
 
-def streaming(*events: str, kind: str = "text/event-stream", abort: bool = False) -> Answer:
+def stream_events(*events: str, kind: str = "text/event-stream", abort: bool = False) -> Answer:
     """Return a stream of events; with ``abort`` the connection breaks instead of ending."""
 
-    async def told(request: web.Request) -> web.StreamResponse:
+    async def stream(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": kind})
         await answer.prepare(request)
         for event in events:
@@ -125,17 +129,17 @@ def streaming(*events: str, kind: str = "text/event-stream", abort: bool = False
             request.transport.abort()
         return answer
 
-    return told
+    return stream
 
 
 @pytest.fixture
-async def wire() -> AsyncIterator[Wire]:
-    made = Wire()
+async def wire() -> AsyncIterator[ScriptedServer]:
+    server = ScriptedServer()
     app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", made.answer)
+    app.router.add_route("*", "/{rest:.*}", server.answer)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield server
     await runner.cleanup()

@@ -17,7 +17,7 @@ import pytest
 
 import utskick_client as uc
 from tests.http.conftest import Client
-from utskick_client import Manner, Patience, UtskickClient, UtskickClientError
+from utskick_client import RetryPolicy, SendOptions, UtskickClient, UtskickClientError
 from utskick_client.methods import Iteration, Methods
 from utskick_client.wire import Result, members_of
 
@@ -25,7 +25,11 @@ from utskick_client.wire import Result, members_of
 NOT_FOR_CLIENTS = re.compile(
     r"/{municipalityId}/(settings|delegates|parties|push/subscriptions|configuration|holds)(/|$)"
 )
-ID, DAYS, AT_ONCE = str(uuid4()), uc.Days(date(2026, 1, 1), date(2026, 1, 31)), Manner(wait=False)
+ID, DAYS, AT_ONCE = (
+    str(uuid4()),
+    uc.Days(date(2026, 1, 1), date(2026, 1, 31)),
+    SendOptions(wait=False),
+)
 DETAILS = uc.InvoiceDetails(
     amount=Decimal("1250.50"),
     due_date=date(2027, 1, 29),
@@ -171,11 +175,11 @@ class Operation:
 
 
 class Spec:
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        self._schemas = told["components"]["schemas"]
+    def __init__(self, description: Mapping[str, Any]) -> None:
+        self._schemas = description["components"]["schemas"]
         found = [
             Operation(path, method, one)
-            for path, methods in told["paths"].items()
+            for path, methods in description["paths"].items()
             for method, one in methods.items()
         ]
         # paths with fewer parameters first, since they take precedence
@@ -216,30 +220,31 @@ def inner(hint: Any) -> Any:
             return hint
 
 
-def differences(
+def missing_members(
     spec: Spec, schema: Mapping[str, Any], kind: Any, where: str, *, more: bool
 ) -> Iterator[str]:
     """Return schema members that the dataclass lacks; with ``more`` also the opposite."""
     schema = spec.plain(schema)
     if schema.get("type") == "array":
         schema = spec.plain(schema["items"])
-    told = schema.get("properties")
-    if not told or not is_dataclass(kind):
+    properties = schema.get("properties")
+    if not properties or not is_dataclass(kind):
         return
     members = {member.name: member for member in members_of(kind)}
-    yield from (f"{where}.{name} is missing" for name in told.keys() - members.keys())
+    yield from (f"{where}.{name} is missing" for name in properties.keys() - members.keys())
     if more:
         yield from (
-            f"{where}.{name} is unknown to the service" for name in members.keys() - told.keys()
+            f"{where}.{name} is unknown to the service"
+            for name in members.keys() - properties.keys()
         )
-    for name in told.keys() & members.keys():
+    for name in properties.keys() & members.keys():
         if (
             found := inner(members[name].hint)
         ) is not kind:  # a delivery may have been routed to other channels
-            yield from differences(spec, told[name], found, f"{where}.{name}", more=more)
+            yield from missing_members(spec, properties[name], found, f"{where}.{name}", more=more)
 
 
-def asked(call: Callable[[UtskickClient], Any]) -> httpx2.Request:
+def first_request(call: Callable[[UtskickClient], Any]) -> httpx2.Request:
     """Return the first request of a call."""
     found: list[httpx2.Request] = []
 
@@ -256,7 +261,7 @@ def asked(call: Callable[[UtskickClient], Any]) -> httpx2.Request:
                 "http://utskick.test",
                 origin="o",
                 sent_by="joe01doe",
-                patience=Patience(tries=1),
+                retry_policy=RetryPolicy(attempts=1),
                 http=http,
             )
         )
@@ -283,7 +288,7 @@ async def test_every_call_for_clients_has_a_method_and_all_of_its_parameters_can
     given: dict[str, set[str]] = {}
     for name, (_, calls) in CALLS.items():
         for call in calls:
-            request = asked(call)
+            request = first_request(call)
             operation = spec.at(request)
             if operation is None and request.url.path.removeprefix("/2281").startswith(COMING):
                 continue
@@ -307,11 +312,11 @@ async def test_every_member_of_a_request_can_be_given_and_none_that_the_service_
     looked_at = 0
     for name, (kind, calls) in CALLS.items():
         if kind is not None:
-            operation = spec.at(asked(calls[0]))
+            operation = spec.at(first_request(calls[0]))
             assert operation is not None
             schema = operation.described["requestBody"]["content"]["application/json"]["schema"]
             assert spec.plain(schema)["properties"], name
-            assert list(differences(spec, schema, kind, name, more=True)) == []
+            assert list(missing_members(spec, schema, kind, name, more=True)) == []
             looked_at += 1
     assert looked_at == 12
 
@@ -319,11 +324,11 @@ async def test_every_member_of_a_request_can_be_given_and_none_that_the_service_
 async def test_every_member_of_an_answer_is_read(spec: Spec) -> None:
     looked_at = 0
     for name, (_, calls) in CALLS.items():
-        operation = spec.at(asked(calls[0])) if calls else None
+        operation = spec.at(first_request(calls[0])) if calls else None
         if operation is None or not operation.answer or isinstance(vars(Methods)[name], Iteration):
             continue
         [kind] = get_args(get_type_hints(vars(Methods)[name]._build)["return"])
         assert issubclass(inner(kind), Result), name
-        assert list(differences(spec, operation.answer, inner(kind), name, more=False)) == []
+        assert list(missing_members(spec, operation.answer, inner(kind), name, more=False)) == []
         looked_at += 1
     assert looked_at >= 25

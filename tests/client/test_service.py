@@ -32,7 +32,7 @@ async def test_an_sms_is_sent_once_under_its_key_and_read_back(client: Client, m
         "+46701740605", "Hej å ä ö", party=uc.Party(party), reference="ärende 7", department="Skola"
     )
     sent = await utskick.call("send_sms", sms)
-    again = await utskick.call("send_sms", sms, uc.Manner(key=sent.key))
+    again = await utskick.call("send_sms", sms, uc.SendOptions(key=sent.key))
     assert (sent.replayed, again.replayed, again.message_id) == (False, True, sent.message_id)
     [delivery] = sent.deliveries
     assert (delivery.status, delivery.message_type, sent.sms.segments, sent.reference) == (
@@ -49,13 +49,13 @@ async def test_an_sms_is_sent_once_under_its_key_and_read_back(client: Client, m
     assert (await utskick.call("message_status", sent.message_id)).deliveries[
         0
     ].delivery_id == delivery.delivery_id
-    [said] = await utskick.call(
+    [entry] = await utskick.call(
         "conversation_history", party, uc.Days(date.today() - timedelta(days=1))
     )
-    assert (said.content["message"], said.message_id, said.raw["lifecycle"]) == (
+    assert (entry.content["message"], entry.message_id, entry.raw["lifecycle"]) == (
         "Hej å ä ö",
         sent.message_id,
-        said.lifecycle,
+        entry.lifecycle,
     )
 
 
@@ -157,7 +157,7 @@ async def test_letters_go_by_mailbox_and_on_paper(client: Client, make: Make) ->
         body=page,
         content_type="text/html",
     )
-    posted = await utskick.call("send_letter", wanted, uc.Manner(wait=False))
+    posted = await utskick.call("send_letter", wanted, uc.SendOptions(wait=False))
     assert [message.deliveries[0].status for message in posted.messages] == [None, None]
 
     own = str(uuid4())
@@ -278,7 +278,7 @@ async def test_times_keep_their_time_zone(client: Client, make: Make) -> None:
     later = datetime.now(UTC) + timedelta(hours=6)
     utskick = make(client.running.api_url, token=client.token)
     sent = await utskick.call(
-        "send_sms", uc.Sms("+46701740605", "Hej", send_at=later), uc.Manner(wait=False)
+        "send_sms", uc.Sms("+46701740605", "Hej", send_at=later), uc.SendOptions(wait=False)
     )
     await asyncio.sleep(0.3)
     assert (await utskick.call("message_status", sent.message_id)).deliveries[

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from utskick.http.messages.schemas import ConstraintViolationProblem, Problem
 from utskick.http.operation import Operation
+from utskick.http.operation.problem_schemas import ConstraintViolationProblem, Problem
 
 
 class Declared:

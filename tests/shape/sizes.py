@@ -16,41 +16,41 @@ TEST_FILE, TEST_FUNCTION = 600, 100
 ROOT = Path(__file__).parents[2]
 
 
-def overdrawn(
-    folder: Path, most_of_file: int = FILE, most_of_function: int = FUNCTION
+def measure(
+    folder: Path, max_file: int = FILE, max_function: int = FUNCTION
 ) -> tuple[list[str], list[int], list[int]]:
     """Return (violations, lines of each file, lines of each function) of a tree of Python files."""
-    faults, files, functions = [], [], []
+    violations, files, functions = [], [], []
     for path in sorted(folder.rglob("*.py")):
         text = path.read_text()
         count = len(text.splitlines())
         files.append(count)
-        if count > most_of_file:
-            faults.append(f"{path.relative_to(ROOT)}: {count} lines, more than {most_of_file}")
+        if count > max_file:
+            violations.append(f"{path.relative_to(ROOT)}: {count} lines, more than {max_file}")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
                 length = node.end_lineno - node.lineno + 1
                 functions.append(length)
-                if length > most_of_function:
-                    faults.append(
+                if length > max_function:
+                    violations.append(
                         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {length} lines, "
-                        f"more than {most_of_function}"
+                        f"more than {max_function}"
                     )
-    return faults, files, functions
+    return violations, files, functions
 
 
 def main() -> int:
-    faults, files, functions = overdrawn(ROOT / "src")
-    more = overdrawn(ROOT / "clients")[0]
-    more += overdrawn(ROOT / "tests", TEST_FILE, TEST_FUNCTION)[0]
-    for fault in faults + more:
+    violations, files, functions = measure(ROOT / "src")
+    more = measure(ROOT / "clients")[0]
+    more += measure(ROOT / "tests", TEST_FILE, TEST_FUNCTION)[0]
+    for fault in violations + more:
         print(fault)  # noqa: T201
     print(  # noqa: T201
         f"{len(files)} files, median {statistics.median(files):.0f} lines, longest {max(files)}; "
         f"{len(functions)} functions, median {statistics.median(functions):.0f}, longest "
         f"{max(functions)}"
     )
-    return 1 if faults or more else 0
+    return 1 if violations or more else 0
 
 
 if __name__ == "__main__":

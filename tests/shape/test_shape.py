@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from tests.shape.sizes import ROOT, overdrawn
+from tests.shape.sizes import ROOT, measure
 from utskick.auth.settings import AuthSection
 from utskick.channels.registry import CHANNELS
 from utskick.directory.settings import DirectorySection
@@ -18,9 +18,9 @@ from utskick.domain.errors import UtskickError
 from utskick.settings import Settings
 
 
-def test_files_and_functions_are_within_their_budget() -> None:
+def test_files_and_functions_are_within_the_limits() -> None:
     for folder in ("src", "clients"):
-        assert overdrawn(ROOT / folder)[0] == []
+        assert measure(ROOT / folder)[0] == []
 
 
 def errors() -> Iterator[type[UtskickError]]:

@@ -1,5 +1,7 @@
-"""OAuth 2.0 scopes (RFC 6749 section 3.3). Which operation needs which is part of its declaration
-(``http.operation``)."""
+"""OAuth 2.0 scopes (RFC 6749 section 3.3).
+
+Which operation needs which is part of its declaration (``http.operation``).
+"""
 
 from __future__ import annotations
 

@@ -79,8 +79,9 @@ def check_host(settings: Settings) -> None:
         )
     if settings.section("auth").mode == "off":
         raise SettingsFault(
-            f'http.host is {settings.http.host}, and auth.mode is "off": whoever reaches this machine could send and read everything. '
-            f'Set auth.mode = "embedded" or "external" (docs/how-to/manage-clients.md), or listen on {HOST}'
+            f'http.host is {settings.http.host}, and auth.mode is "off": everybody who can reach '
+            "this machine could send and read everything. Set auth.mode = "
+            f'"embedded" or "external" (docs/how-to/manage-clients.md), or listen on {HOST}'
         )
 
 

@@ -121,7 +121,10 @@ async def check_key(settings: Settings, inspection: DatabaseInspection | None) -
         cipher = await asyncio.to_thread(bootstrap.cipher_of, settings)
         opened = await inspection.open(cipher) if inspection is not None else None
     except Locked:
-        todo = "restore the key, or add it to vault.old_keys if it was rotated (docs/how-to/rotate-keys.md)"
+        todo = (
+            "restore the key, or add it to vault.old_keys if it was rotated "
+            "(docs/how-to/rotate-keys.md)"
+        )
         return CheckResult(
             "vault key",
             Grade.FAULT,

@@ -19,7 +19,7 @@ import utskick_client
 from utskick.auth import sandbox_client
 from utskick.domain.errors import SettingsFault, Unreadable, UtskickError
 from utskick.settings import Data
-from utskick_client import AsyncUtskickClient, ClientCredentials, NotUtskick, Patience, Token
+from utskick_client import AsyncUtskickClient, ClientCredentials, NotUtskick, RetryPolicy, Token
 
 ORIGIN: Final = "utskick-cli"
 _VALID_LOGIN: Final = re.compile(
@@ -101,7 +101,7 @@ def _token_url(url: str) -> str:
 
 @asynccontextmanager
 async def open_client(
-    target: ServiceTarget, patience: Patience = Patience()
+    target: ServiceTarget, retry_policy: RetryPolicy = RetryPolicy()
 ) -> AsyncIterator[AsyncUtskickClient]:
     """Yield a client for the service, and translate its errors.
 
@@ -120,7 +120,7 @@ async def open_client(
                 target.url,
                 target.municipality,
                 token=target.token,
-                patience=patience,
+                retry_policy=retry_policy,
                 http=http,
                 **headers,
             )

@@ -11,7 +11,7 @@ from utskick.channels.sms.requests import MOST_PARTIES
 from utskick.cli.payloads import MessageContent, send_batch
 from utskick.cli.recipients_csv import ListKind
 from utskick.domain.recipient import Recipient
-from utskick_client import AsyncUtskickClient, BatchResult, EmailBatch, Manner, SmsBatch
+from utskick_client import AsyncUtskickClient, BatchResult, EmailBatch, SendOptions, SmsBatch
 from utskick_client.wire import encoded
 
 #: Maximum number of recipients in a batch (contract sections 4.2 and 4.4).
@@ -59,4 +59,4 @@ class Mailing:
 
 async def post(client: AsyncUtskickClient, request: BatchRequest) -> BatchResult:
     """Post a batch; ``replayed`` in the result means that it had been accepted before."""
-    return await send_batch(client, request.body, Manner(request.key))
+    return await send_batch(client, request.body, SendOptions(request.key))

@@ -18,9 +18,9 @@ from utskick_client import (
     EmailBatch,
     EmailRecipient,
     EmailSender,
-    Manner,
     MessageResult,
     Party,
+    SendOptions,
     Sms,
     SmsBatch,
     SmsRecipient,
@@ -113,19 +113,23 @@ class EmailContent:
         }
 
 
-async def send(client: AsyncUtskickClient, body: Sms | Email, manner: Manner) -> MessageResult:
+async def send(
+    client: AsyncUtskickClient, body: Sms | Email, options: SendOptions
+) -> MessageResult:
     return await (
-        client.send_sms(body, manner) if isinstance(body, Sms) else client.send_email(body, manner)
+        client.send_sms(body, options)
+        if isinstance(body, Sms)
+        else client.send_email(body, options)
     )
 
 
 async def send_batch(
-    client: AsyncUtskickClient, body: SmsBatch | EmailBatch, manner: Manner
+    client: AsyncUtskickClient, body: SmsBatch | EmailBatch, options: SendOptions
 ) -> BatchResult:
     return await (
-        client.send_sms_batch(body, manner)
+        client.send_sms_batch(body, options)
         if isinstance(body, SmsBatch)
-        else client.send_email_batch(body, manner)
+        else client.send_email_batch(body, options)
     )
 
 

@@ -24,7 +24,7 @@ from utskick.cli.payloads import EmailContent, SmsContent, read_file, sender_of
 from utskick.cli.recipients_csv import read_number
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
-from utskick_client import Email, Manner, MessageResult, Sms
+from utskick_client import Email, MessageResult, SendOptions, Sms
 
 send = typer.Typer(no_args_is_help=True, help="Send one message and print its status.")
 
@@ -53,7 +53,7 @@ def sms(
     # An invalid number is passed on as it is written: the service reports what is wrong with it.
     recipient = Recipient(read_number(to) or to, party, reference)
     body = SmsContent(message, sender, high).to_one(recipient)
-    _carry_out(target_of(url, municipality), body, Manner(key, wait=not no_wait))
+    _carry_out(target_of(url, municipality), body, SendOptions(key, wait=not no_wait))
 
 
 @send.command()
@@ -85,12 +85,12 @@ def email(
     files = tuple(read_file(path) for path in attach or ())
     content = EmailContent(subject, message, page, files, sender_of(sender, sender_name), high)
     body = content.to_one(Recipient(to, party, reference))
-    _carry_out(target_of(url, municipality), body, Manner(key, wait=not no_wait))
+    _carry_out(target_of(url, municipality), body, SendOptions(key, wait=not no_wait))
 
 
-def _carry_out(target: ServiceTarget, body: Sms | Email, manner: Manner) -> None:
+def _carry_out(target: ServiceTarget, body: Sms | Email, options: SendOptions) -> None:
     """Send the message; exit with status 1 if the answer reports that it was not sent."""
-    message = asyncio.run(_send(target, body, manner))
+    message = asyncio.run(_send(target, body, options))
     console.stdout.print(console.message_table(message))
     if message.replayed:
         console.print_line(
@@ -101,6 +101,6 @@ def _carry_out(target: ServiceTarget, body: Sms | Email, manner: Manner) -> None
         raise typer.Exit(1)
 
 
-async def _send(target: ServiceTarget, body: Sms | Email, manner: Manner) -> MessageResult:
+async def _send(target: ServiceTarget, body: Sms | Email, options: SendOptions) -> MessageResult:
     async with open_client(target) as client:
-        return await payloads.send(client, body, manner)
+        return await payloads.send(client, body, options)

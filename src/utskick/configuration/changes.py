@@ -54,9 +54,11 @@ ANY: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a unit's section. ``by``: who is responsible. ``audit``: the entry that is
-    written with it; its time is that of the change. ``seen``: the versions that it may replace;
-    None: any."""
+    """A change of a unit's section. ``by``: who is responsible.
+
+    ``audit``: the entry that is written with it; its time is that of the change. ``seen``: the
+    versions that it may replace; None: any.
+    """
 
     unit: Unit
     section: str

@@ -33,8 +33,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One line of the audit log. ``subject``: what the action concerns, as ids and codes, never a
-    name, number, address or text. ``caller``: who acted, and from where.
+    """One line of the audit log.
+
+    ``subject``: what the action concerns, as ids and codes, never a name, number, address or text.
+    ``caller``: who acted, and from where.
 
     Store methods that change something for a request take the entry as ``change`` and insert it in
     the transaction that makes the change; it also says the municipality and the time.

@@ -84,7 +84,7 @@ class StillRunning(UtskickError):
 
 
 class KeyReused(UtskickError):
-    """This Idempotency-Key was used with another body."""
+    """The Idempotency-Key was used with another body."""
 
     code, status, title = "idempotency-key-reused", 422, "Unprocessable Content"
 
@@ -186,7 +186,7 @@ class Unavailable(UtskickError):
 
 
 class TooManyStreams(UtskickError):
-    """This process serves as many live progress streams as it may; retry after Retry-After."""
+    """The process serves as many live progress streams as it may; retry after Retry-After."""
 
     code, status, title = "too-many-streams", 503, "Service Unavailable"
 

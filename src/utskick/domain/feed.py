@@ -66,7 +66,7 @@ class FeedEvent:
         return self.original_type if undeliverable else self.message_type
 
     def told(self) -> dict[str, Any]:
-        """The event as feed and webhooks render it. No personal data."""
+        """Render the event for feed and webhooks, without personal data."""
         reason = self.reason
         members = {
             "position": str(self.position),

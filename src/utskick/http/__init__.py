@@ -1,2 +1,4 @@
-"""The HTTP API: translates requests to calls of the engine and the store, and their results to
-responses."""
+"""The HTTP API.
+
+Translates requests to calls of the engine and the store, and their results to responses.
+"""

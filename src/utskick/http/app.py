@@ -15,6 +15,7 @@ from utskick.http.messages.operations import operations as messages
 from utskick.http.oauth.operations import operations as oauth
 from utskick.http.pipeline.health import operations as health
 from utskick.http.pipeline.routing import Routes
+from utskick.http.privacy.operations import operations as privacy
 from utskick.http.retention.operations import operations as retention
 from utskick.http.wire import problems
 from utskick.http.wire.middleware import RequestMiddleware
@@ -37,6 +38,7 @@ def build(service: ApiContext) -> FastAPI:
         messages,
         history,
         directory,
+        privacy,
         webhook_operations,
         retention,  # before configuration, whose paths have a free segment
         configuration,

@@ -46,9 +46,11 @@ class Publisher:
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """Dependencies of the endpoints. ``directory``: the tables of the embedded directory;
-    ``keeps_contacts``: False where another service keeps the contact settings. ``retention``: the
-    rules of the settings. ``reach``: addresses at which providers may be configured over the API.
+    """Dependencies of the endpoints.
+
+    ``directory``: the tables of the embedded directory; ``keeps_contacts``: False where another
+    service keeps the contact settings. ``retention``: the rules of the settings. ``reach``:
+    addresses at which providers may be configured over the API.
 
     ``notice``: a warning at the head of the API description (that the sandbox is on). ``ready``:
     the state of all parts.

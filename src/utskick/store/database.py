@@ -37,8 +37,8 @@ PASSING = (
 Connection = asyncpg.pool.PoolConnectionProxy
 
 #: Planner settings of every connection: where an index can find the rows, it is used in its own
-#: order, whatever the statistics say (docs/explanation/adr/0012). jit: servers before 18 mark what is switched
-#: off by a cost so high that they would compile the statement.
+#: order, whatever the statistics say (docs/explanation/adr/0012). jit: servers before 18 mark what
+#: is switched off by a cost so high that they would compile the statement.
 PLANNER: Final = """
 SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_mergejoin = off; SET jit = off
 """

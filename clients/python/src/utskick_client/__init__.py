@@ -1,10 +1,9 @@
-"""Client of Utskick's HTTP API: typed, synchronous and asynchronous, with retries that never send
-twice."""
+"""Client of Utskick's HTTP API: typed, synchronous and asynchronous, with safe retries."""
 
 from __future__ import annotations
 
 from utskick_client.asynchronous import AsyncUtskickClient
-from utskick_client.calls import Manner
+from utskick_client.calls import SendOptions
 from utskick_client.credentials import ClientCredentials
 from utskick_client.errors import (
     NoAnswer,
@@ -86,7 +85,7 @@ from utskick_client.results import (
     SmsMeasure,
 )
 from utskick_client.session import Token
-from utskick_client.steps import Patience
+from utskick_client.steps import RetryPolicy
 from utskick_client.sync import UtskickClient
 
 __version__ = "0.2.0"
@@ -123,7 +122,7 @@ __all__ = [
     "LetterParty",
     "Lifecycle",
     "Mailbox",
-    "Manner",
+    "SendOptions",
     "Message",
     "MessageParty",
     "MessageResult",
@@ -134,7 +133,7 @@ __all__ = [
     "OfficialMatter",
     "Parties",
     "Party",
-    "Patience",
+    "RetryPolicy",
     "Pdf",
     "PingResult",
     "Push",

@@ -1,4 +1,4 @@
-"""The client for asyncio: the same methods, to be awaited."""
+"""Client for asyncio, with the same methods as the synchronous one."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ import httpx2
 
 from utskick_client.calls import Call, Flow
 from utskick_client.methods import AsynchronousClient, Methods
-from utskick_client.session import Session, Token, fault_of, is_event_stream, who
+from utskick_client.session import Session, Token, caller_headers, fault_of, is_event_stream
 from utskick_client.steps import (
     Fault,
     Item,
     Next,
-    Patience,
     Pause,
     Reply,
     Request,
+    Retrier,
+    RetryPolicy,
     Send,
     Step,
-    Tries,
 )
 
 T = TypeVar("T")
 
 
 class AsyncUtskickClient(Methods, AsynchronousClient):
-    """``async with AsyncUtskickClient(url, municipality) as utskick``. Calls raise ``Refused`` or
-    ``NoAnswer``.
+    """Asynchronous client: ``async with AsyncUtskickClient(url, municipality) as utskick``.
 
-    ``token``: see ``Token``. ``origin``: the calling system; ``sent_by``: the person, a login name.
-    ``http``: a client of your own, for proxies, certificates, and limits; it is not closed here.
+    ``token``: see ``Token``. ``origin``: name of the calling system. ``sent_by``: login name of the
+    person. ``http``: your own HTTP client, for proxies, certificates and limits; it is not closed.
+
+    Calls raise ``Refused`` or ``NoAnswer``.
     """
 
-    def __init__(  # noqa: PLR0913 - what a user of the package sees: names say more than an object of settings
+    def __init__(  # noqa: PLR0913 - the public interface: keyword arguments are easier to read
         self,
         url: str,
         municipality: str = "2281",
@@ -45,13 +46,17 @@ class AsyncUtskickClient(Methods, AsynchronousClient):
         token: Token | None = None,
         origin: str | None = None,
         sent_by: str | None = None,
-        patience: Patience = Patience(),
+        retry_policy: RetryPolicy = RetryPolicy(),
         http: httpx2.AsyncClient | None = None,
     ) -> None:
         self._session = Session.of(
-            url, municipality, who=who(origin, sent_by), token=token, patience=patience
+            url,
+            municipality,
+            caller_headers=caller_headers(origin, sent_by),
+            token=token,
+            retry_policy=retry_policy,
         )
-        self._tries = Tries(patience)
+        self._retrier = Retrier(retry_policy)
         self._http = http or httpx2.AsyncClient()
         self._owned = http is None
 
@@ -71,42 +76,42 @@ class AsyncUtskickClient(Methods, AsynchronousClient):
             await self._http.aclose()
 
     async def do(self, call: Call[T]) -> T:
-        """Carry out a call."""
-        async with _Line(self._http, self._session) as line:
-            plan = self._tries.of(call.request)
-            came: Any = None
+        """Make a call and return its result."""
+        async with _Executor(self._http, self._session) as executor:
+            plan = self._retrier.of(call.request)
+            outcome: Any = None
             while True:
                 try:
-                    step = plan.send(came)
+                    step = plan.send(outcome)
                 except StopIteration as done:
                     return call.read(done.value)
-                came = await line.carry_out(step)
+                outcome = await executor.execute(step)
 
     async def iterate(self, flow: Flow[T]) -> AsyncGenerator[T, None]:
-        """Carry out what is iterated over."""
-        async with _Line(self._http, self._session) as line:
-            steps = flow.steps(self._tries)
-            came: Any = None
+        """Iterate over the items of a flow."""
+        async with _Executor(self._http, self._session) as executor:
+            steps = flow.steps(self._retrier)
+            outcome: Any = None
             while True:
                 try:
-                    step = steps.send(came)
+                    step = steps.send(outcome)
                 except StopIteration:
                     return
                 if isinstance(step, Item):
-                    came = None
+                    outcome = None
                     yield step.value
                 else:
-                    came = await line.carry_out(step)
+                    outcome = await executor.execute(step)
 
 
-class _Line:
-    """Carries out steps; holds the one stream that is open."""
+class _Executor:
+    """Executor of the steps of a call; holds at most one open stream."""
 
     def __init__(self, http: httpx2.AsyncClient, session: Session) -> None:
         self._http = http
         self._session = session
         self._stack = AsyncExitStack()
-        self._pieces: AsyncIterator[Any] = _nothing()
+        self._stream: AsyncIterator[Any] = _empty_stream()
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,7 +124,7 @@ class _Line:
     ) -> None:
         await self._stack.aclose()
 
-    async def carry_out(self, step: Step) -> Any:
+    async def execute(self, step: Step) -> Any:
         match step:
             case Send(request, streamed):
                 return await self._send(request, streamed=streamed)
@@ -128,13 +133,13 @@ class _Line:
             case Pause(seconds):
                 await asyncio.sleep(seconds)
             case Item():
-                raise TypeError("a call that is not iterated over has no items")
+                raise TypeError("only an iteration has items")
         return None
 
     async def _send(self, request: Request, *, streamed: bool) -> Reply | Fault:
         await self._stack.aclose()
         try:
-            built = self._http.build_request(**self._session.asked(request))
+            built = self._http.build_request(**self._session.arguments(request))
             response = await self._http.send(built, auth=self._session.auth, stream=True)
             self._stack.push_async_callback(response.aclose)
             if streamed and response.status_code < 300:
@@ -143,7 +148,7 @@ class _Line:
                     if is_event_stream(response)
                     else response.aiter_bytes()
                 )
-                self._pieces = await self._stack.enter_async_context(aclosing(pieces))
+                self._stream = await self._stack.enter_async_context(aclosing(pieces))
                 return Reply(response.status_code, response.headers, b"")
             return Reply(response.status_code, response.headers, await response.aread())
         except httpx2.HTTPError as fault:
@@ -151,11 +156,11 @@ class _Line:
 
     async def _next(self) -> Any:
         try:
-            return await anext(self._pieces, None)
+            return await anext(self._stream, None)
         except httpx2.HTTPError as fault:
             return fault_of(fault)
 
 
-async def _nothing() -> AsyncIterator[Any]:
+async def _empty_stream() -> AsyncIterator[Any]:
     return
     yield

@@ -1,5 +1,4 @@
-"""An access token by client credentials (RFC 6749 section 4.4): fetched once, shared by all calls,
-renewed before it ends."""
+"""Access tokens by client credentials (RFC 6749 section 4.4), shared by all calls."""
 
 from __future__ import annotations
 
@@ -15,18 +14,17 @@ import httpx2
 
 from utskick_client.errors import NotUtskick, Refused
 
-#: Seconds that a token is trusted when the answer names no life, and how long before its end it is
-#: renewed: at most this part of it.
-_UNSAID: Final = 300.0
-_MARGIN, _PART = 30.0, 0.1
+#: Assumed lifetime in seconds if the response has none, and how long before its end a token is
+#: renewed: at most this fraction of the lifetime.
+_DEFAULT_LIFETIME: Final = 300.0
+_MARGIN, _FRACTION = 30.0, 0.1
 
 
 class ClientCredentials(httpx2.Auth):
-    """``token`` of a client: ``ClientCredentials("https://utskick.example.se/oauth2/token",
-    "skolappen", secret)``.
+    """Client credentials: ``ClientCredentials("https://…/oauth2/token", "skolappen", secret)``.
 
-    ``scope``: words with spaces between; None: all that the client may. May be shared by several
-    clients, threads and tasks. A call raises ``Refused`` where no token is given.
+    ``scope``: scopes separated by spaces, by default all that are granted. May be shared by several
+    clients, threads and tasks. A call raises ``Refused`` if no token is issued.
     """
 
     def __init__(
@@ -38,7 +36,7 @@ class ClientCredentials(httpx2.Auth):
         self._value: str | None = None
         self._renew_at = 0.0
         self._lock = threading.Lock()
-        self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+        self._loop_lock: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     def __repr__(self) -> str:
         return f"ClientCredentials({self._url!r}, …)"
@@ -46,75 +44,75 @@ class ClientCredentials(httpx2.Auth):
     def sync_auth_flow(
         self, request: httpx2.Request
     ) -> Generator[httpx2.Request, httpx2.Response, None]:
-        for again in (False, True):
+        for retry in (False, True):
             with self._lock:
                 if (token := self._valid()) is None:
-                    answer = yield self._asking(request)
+                    answer = yield self._token_request(request)
                     answer.read()
-                    token = self._taken(answer)
+                    token = self._store_token(answer)
             request.headers["Authorization"] = f"Bearer {token}"
             response = yield request
-            if again or not self._is_refused(response, token):
+            if retry or not self._is_rejected(response, token):
                 return
 
     async def async_auth_flow(
         self, request: httpx2.Request
     ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        for again in (False, True):
+        for retry in (False, True):
             async with self._async_lock():
                 if (token := self._valid()) is None:
-                    answer = yield self._asking(request)
+                    answer = yield self._token_request(request)
                     await answer.aread()
-                    token = self._taken(answer)
+                    token = self._store_token(answer)
             request.headers["Authorization"] = f"Bearer {token}"
             response = yield request
-            if again or not self._is_refused(response, token):
+            if retry or not self._is_rejected(response, token):
                 return
 
     def _async_lock(self) -> asyncio.Lock:
-        """One for each event loop: the same credentials may be used in one after another."""
+        """Return a lock for the running event loop, since several loops may use the credentials."""
         loop = asyncio.get_running_loop()
-        if self._turn is None or self._turn[0] is not loop:
-            self._turn = loop, asyncio.Lock()
-        return self._turn[1]
+        if self._loop_lock is None or self._loop_lock[0] is not loop:
+            self._loop_lock = loop, asyncio.Lock()
+        return self._loop_lock[1]
 
     def _valid(self) -> str | None:
         return self._value if time.monotonic() < self._renew_at else None
 
-    def _asking(self, cause: httpx2.Request) -> httpx2.Request:
-        """With the time-outs of the request that needs the token."""
+    def _token_request(self, cause: httpx2.Request) -> httpx2.Request:
+        """Return the token request, with the timeouts of the request that needs the token."""
         limits = {name: value for name, value in cause.extensions.items() if name == "timeout"}
-        asked = httpx2.Request(
+        token_request = httpx2.Request(
             "POST",
             self._url,
             data=self._form,
             headers={"Accept": "application/json"},
             extensions=limits,
         )
-        return next(self._login.auth_flow(asked))
+        return next(self._login.auth_flow(token_request))
 
-    def _taken(self, answer: httpx2.Response) -> str:
-        """Raises ``Refused`` or ``NotUtskick``."""
+    def _store_token(self, answer: httpx2.Response) -> str:
+        """Store and return the token of a response; raise ``Refused`` or ``NotUtskick``."""
         try:
-            said = json.loads(answer.content)
+            body = json.loads(answer.content)
         except ValueError:
-            said = None
-        if not isinstance(said, dict):
+            body = None
+        if not isinstance(body, dict):
             raise NotUtskick(
-                f"what answers at {self._url} gives out no tokens: it does not speak JSON"
+                f"the server at {self._url} issues no tokens: its response is not JSON"
             )
-        value, life = said.get("access_token"), said.get("expires_in")
+        value, life = body.get("access_token"), body.get("expires_in")
         if answer.status_code != 200 or not isinstance(value, str):
-            raise _refused(answer.status_code, said)
-        seconds = float(life) if isinstance(life, int | float) and life > 0 else _UNSAID
+            raise _refused(answer.status_code, body)
+        seconds = float(life) if isinstance(life, int | float) and life > 0 else _DEFAULT_LIFETIME
         self._value, self._renew_at = (
             value,
-            time.monotonic() + seconds - min(_MARGIN, seconds * _PART),
+            time.monotonic() + seconds - min(_MARGIN, seconds * _FRACTION),
         )
         return value
 
-    def _is_refused(self, response: httpx2.Response, token: str) -> bool:
-        """A token that is no longer taken is dropped; a newer one is left alone."""
+    def _is_rejected(self, response: httpx2.Response, token: str) -> bool:
+        """Whether the token was rejected; if so it is discarded, unless already renewed."""
         if response.status_code != 401:
             return False
         if self._value == token:
@@ -122,14 +120,14 @@ class ClientCredentials(httpx2.Auth):
         return True
 
 
-def _refused(status: int, said: dict[str, object]) -> Refused:
-    """In the shape of a problem: the token endpoint has words of its own (RFC 6749 section 5.2)."""
-    why = said.get("error_description") or said.get("detail") or said.get("error")
+def _refused(status: int, body: dict[str, object]) -> Refused:
+    """Convert an error of the token endpoint (RFC 6749 section 5.2) into a problem."""
+    why = body.get("error_description") or body.get("detail") or body.get("error")
     return Refused(
         status,
         {
             "title": "No Token",
-            "detail": str(why or "the credentials were refused"),
-            "code": said.get("error"),
+            "detail": str(why or "the credentials were rejected"),
+            "code": body.get("error"),
         },
     )

@@ -1,5 +1,4 @@
-"""What can go wrong with a call: the service said no, or it is not known what it would have
-said."""
+"""Errors of a call: rejected by the service, or without a response."""
 
 from __future__ import annotations
 
@@ -10,30 +9,26 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A broken rule: which member (``parties[0].mobileNumber``), and the rule in the contract's
-    words."""
+    """Violated rule: the member (``parties[0].mobileNumber``), and the rule of the contract."""
 
     field: str
     message: str
 
 
 class UtskickClientError(Exception):
-    """Any of the faults below."""
+    """Base class of all errors of this package."""
 
 
 class Unsendable(UtskickClientError, ValueError):
-    """What was given cannot be sent: no address of a service, no line of a header, no JSON. Nothing
-    left."""
+    """Invalid arguments: an address, a header or a body that cannot be sent. Nothing was sent."""
 
 
 class Refused(UtskickClientError):
-    """The service answered with a problem (RFC 9457): nothing was sent, or the one delivery of the
-    call has failed.
+    """Problem returned by the service (RFC 9457): nothing was sent, or the delivery failed.
 
-    ``status``: of HTTP. ``code``: Utskick's own word for it (docs/errors.md). ``problem``: the
-    whole body. ``violations``: every rule that was broken. ``batch_id``, ``message_id``,
-    ``delivery_id``: where the message was stored all the same. ``request_id``: by which the
-    service's log knows the call.
+    ``status``: HTTP status. ``code``: Utskick's error code (docs/errors.md). ``problem``: the whole
+    body. ``violations``: all violated rules. ``batch_id``, ``message_id``, ``delivery_id``: set if
+    the message was stored nevertheless. ``request_id``: identifies the call in the service's log.
     """
 
     def __init__(
@@ -52,29 +47,32 @@ class Refused(UtskickClientError):
         self.violations = tuple(
             Violation(each.get("field", ""), each.get("message", "")) for each in found
         )
-        told = "; ".join(f"{v.field} {v.message}".strip() for v in self.violations) or self.detail
-        super().__init__(f"{status} {self.title}".strip() + (f": {told}" if told else ""))
+        text = "; ".join(f"{v.field} {v.message}".strip() for v in self.violations) or self.detail
+        super().__init__(f"{status} {self.title}".strip() + (f": {text}" if text else ""))
 
     @property
-    def passing(self) -> bool:
-        """Worth trying again. A 502 or 504 of a proxy too: the key makes it safe. Utskick's own 502
-        is the answer to the message."""
-        away = self.status in (502, 503, 504) and self.code != "delivery-failed"
-        return away or (self.status == 409 and self.code == "idempotency-running")
+    def is_temporary(self) -> bool:
+        """Whether a retry may succeed.
+
+        Includes a 502 or 504 of a proxy, which the key makes safe. Utskick's own 502 is a final
+        result.
+        """
+        unavailable = self.status in (502, 503, 504) and self.code != "delivery-failed"
+        return unavailable or (self.status == 409 and self.code == "idempotency-running")
 
 
 class NoAnswer(UtskickClientError):
-    """No answer came. ``maybe_accepted``: the request may have been carried out.
+    """No response; with ``maybe_accepted`` the request may have been executed.
 
-    ``key``: of a sending call. The same call with the same ``key`` finds out, and sends nothing
-    twice (for 24 hours).
+    ``key``: Idempotency-Key of a sending call. Repeating the call with it finds out, and sends
+    nothing twice within 24 hours.
     """
 
-    def __init__(self, told: str, *, key: str | None = None, maybe_accepted: bool = False) -> None:
-        super().__init__(told)
+    def __init__(self, text: str, *, key: str | None = None, maybe_accepted: bool = False) -> None:
+        super().__init__(text)
         self.key = key
         self.maybe_accepted = maybe_accepted
 
 
 class NotUtskick(NoAnswer):
-    """Something answered that is not Utskick's API."""
+    """Response that is not from Utskick's API."""

@@ -1,4 +1,4 @@
-"""What takes more than one answer: pages, the feed, live progress, and files in pieces."""
+"""Iterations over several responses: pages, event feed, live progress and file chunks."""
 
 from __future__ import annotations
 
@@ -18,34 +18,33 @@ from utskick_client.steps import (
     Pause,
     Reply,
     Request,
+    Retrier,
     Send,
     Step,
-    Tries,
-    lost,
-    refusal,
+    no_answer,
+    refused_of,
 )
-from utskick_client.wire import decoded, read
+from utskick_client.wire import parse_json, read
 
 Steps = Generator[Step, Any, None]
 P = TypeVar("P", UserBatches, UserMessages)
 
-#: Seconds until a broken stream is asked for again, where the service has not said otherwise.
-_AGAIN: Final = 1.0
-#: Seconds without a sign of life after which a stream is dead: the service gives one every 15.
-_QUIET: Final = 45.0
-#: What may be gone in a moment, of those who watch.
-_AWAY: Final = frozenset({502, 503, 504})
+#: Seconds before reconnecting to a stream, unless the service specifies them.
+_RECONNECT_DELAY: Final = 1.0
+#: Seconds without data after which a stream is dead; the service sends data every 15.
+_READ_TIMEOUT: Final = 45.0
+#: Temporary statuses while watching.
+_TEMPORARY: Final = frozenset({502, 503, 504})
 
 
 # -- pages ----------------------------------------
 
 
 def all_user_batches(user_id: str, *, limit: int = 100) -> Flow[UserBatch]:
-    """All batches that somebody sent in the last 30 days, newest first; ``limit``: how many are
-    asked for at a time."""
+    """Iterate over a user's batches of the last 30 days, newest first, ``limit`` per request."""
     return Flow(
-        lambda tries: _pages(
-            tries,
+        lambda retrier: _pages(
+            retrier,
             lambda n: reading.user_batches(user_id, page=n, limit=limit),
             lambda page: page.batches,
         )
@@ -55,10 +54,10 @@ def all_user_batches(user_id: str, *, limit: int = 100) -> Flow[UserBatch]:
 def all_user_messages(
     user_id: str, *, batch_id: str | None = None, limit: int = 100
 ) -> Flow[UserMessage]:
-    """All messages that somebody sent in the last 30 days."""
+    """Iterate over a user's messages of the last 30 days."""
     return Flow(
-        lambda tries: _pages(
-            tries,
+        lambda retrier: _pages(
+            retrier,
             lambda n: reading.user_messages(user_id, batch_id=batch_id, page=n, limit=limit),
             lambda page: page.messages,
         )
@@ -66,12 +65,12 @@ def all_user_messages(
 
 
 def _pages(
-    tries: Tries, ask: Callable[[int], Call[P]], items: Callable[[P], tuple[Any, ...]]
+    retrier: Retrier, get_page: Callable[[int], Call[P]], items: Callable[[P], tuple[Any, ...]]
 ) -> Steps:
     number = 1
     while True:
-        call = ask(number)
-        page = call.read((yield from tries.of(call.request)))
+        call = get_page(number)
+        page = call.read((yield from retrier.of(call.request)))
         for item in items(page):
             yield Item(item)
         if number >= page.paging.total_pages:
@@ -82,18 +81,18 @@ def _pages(
 def follow_events(
     after: str | None = None, *, origin: str | None = None, every: float | None = None
 ) -> Flow[EventPage]:
-    """Pages of the feed that have events, from ``after`` on. Keep ``page.next`` when a page has
-    been dealt with: from there it goes on.
+    """Iterate over the pages of the event feed that have events, beginning after ``after``.
 
-    ``every``: seconds between two looks when there is nothing new; None: end there.
+    Store ``page.next`` after processing a page, to resume there. ``every``: seconds between
+    requests when there is nothing new; None ends the iteration then.
     """
-    return Flow(lambda tries: _feed(tries, after, origin, every))
+    return Flow(lambda retrier: _feed(retrier, after, origin, every))
 
 
-def _feed(tries: Tries, after: str | None, origin: str | None, every: float | None) -> Steps:
+def _feed(retrier: Retrier, after: str | None, origin: str | None, every: float | None) -> Steps:
     while True:
         call = reading.events(after, origin=origin)
-        page = call.read((yield from tries.of(call.request)))
+        page = call.read((yield from retrier.of(call.request)))
         after = page.next
         if page.events:
             yield Item(page)
@@ -107,41 +106,38 @@ def _feed(tries: Tries, after: str | None, origin: str | None, every: float | No
 
 
 def attachment_chunks(message_id: str, file_name: str) -> Flow[bytes]:
-    """A file of a message, piece by piece. Raises ``NoAnswer`` where the connection is lost before
-    its end."""
-    return Flow(lambda tries: _chunks(tries, reading.attachment_request(message_id, file_name)))
+    """Iterate over the chunks of a file; raise ``NoAnswer`` if the connection is lost."""
+    return Flow(lambda retrier: _chunks(retrier, reading.attachment_request(message_id, file_name)))
 
 
-def _chunks(tries: Tries, request: Request) -> Steps:
-    yield from tries.of(request, streamed=True)
+def _chunks(retrier: Retrier, request: Request) -> Steps:
+    yield from retrier.of(request, streamed=True)
     while True:
-        piece = yield Next()
-        if piece is None:
+        chunk = yield Next()
+        if chunk is None:
             return
-        if isinstance(piece, Fault):
-            raise lost(request, left=True)
-        yield Item(piece)
+        if isinstance(chunk, Fault):
+            raise no_answer(request, sent=True)
+        yield Item(chunk)
 
 
 # -- live progress ----------------------------------------
 
 
 def watch_batch(batch_id: str, *, follow: bool = False) -> Flow[BatchProgress]:
-    """The counts of a batch, at once and whenever they have changed, until nothing moves of itself
-    any more.
+    """Iterate over the counts of a batch: now, and after each change until it has settled.
 
-    ``follow``: go on after that, for receipts that may still come, until you leave. A stream that
-    breaks off is asked for again; a service that is away is waited for, as long as
-    ``Patience.absence`` says.
+    ``follow``: continue afterwards, since receipts may still arrive. A broken stream is
+    reconnected; an unavailable service is awaited for ``RetryPolicy.max_outage``.
     """
-    return Flow(lambda tries: _Watching(tries, batch_id, follow=follow).steps())
+    return Flow(lambda retrier: _BatchWatcher(retrier, batch_id, follow=follow).steps())
 
 
-class _Watching:
-    """``pause``: until it is asked again."""
+class _BatchWatcher:
+    """State of a watched batch, across reconnections."""
 
-    def __init__(self, tries: Tries, batch_id: str, *, follow: bool) -> None:
-        self._absence = tries.patience.absence
+    def __init__(self, retrier: Retrier, batch_id: str, *, follow: bool) -> None:
+        self._absence = retrier.retry_policy.max_outage
         self._follow = follow
         query = {"follow": "true"} if follow else {}
         self._request = Request(
@@ -149,46 +145,48 @@ class _Watching:
             path_of("status", "batch", batch_id, "events"),
             query,
             accept="text/event-stream",
-            quiet=_QUIET,
+            read_timeout=_READ_TIMEOUT,
         )
-        self._seen: BatchProgress | None = None
-        self._pause = _AGAIN
-        self._heard = time.monotonic()
+        self._last_progress: BatchProgress | None = None
+        self._pause_seconds = _RECONNECT_DELAY
+        self._last_data_at = time.monotonic()
 
     def steps(self) -> Steps:
         while True:
             outcome = yield Send(self._request, streamed=True)
             if isinstance(outcome, Reply) and outcome.status < 300:
-                self._heard = time.monotonic()
+                self._last_data_at = time.monotonic()
                 if (yield from self._listen()):
                     return
             elif (fault := self._fault(outcome)) is not None:
                 raise fault
-            yield Pause(self._pause)
+            yield Pause(self._pause_seconds)
 
     def _listen(self) -> Generator[Step, Any, bool]:
-        """Until the stream ends. Whether it is over for good."""
+        """Follow the stream until it ends; return whether the batch has settled."""
         while True:
             event = yield Next()
             if event is None or isinstance(event, Fault):
                 return False
-            self._heard = time.monotonic()
+            self._last_data_at = time.monotonic()
             if event.retry is not None:
-                self._pause = event.retry / 1000
+                self._pause_seconds = event.retry / 1000
             if event.event == "settled" and not self._follow:
                 return True
             if event.event in ("counts", "settled"):
-                seen = read(BatchProgress, decoded(event.data.encode()))
-                if seen != self._seen:
-                    self._seen = seen
-                    yield Item(seen)
+                progress = read(BatchProgress, parse_json(event.data.encode()))
+                if progress != self._last_progress:
+                    self._last_progress = progress
+                    yield Item(progress)
 
     def _fault(self, outcome: Reply | Fault) -> Refused | NoAnswer | None:
-        """What is raised where waiting is no use, or no longer."""
+        """Return the exception if waiting is useless or has lasted too long, or None."""
         if isinstance(outcome, Reply):
-            refused = refusal(outcome)
-            return refused if refused.status not in _AWAY or self._waited() else None
-        return lost(self._request, left=outcome.left) if self._waited() else None
+            refused = refused_of(outcome)
+            return (
+                refused if refused.status not in _TEMPORARY or self._has_waited_too_long() else None
+            )
+        return no_answer(self._request, sent=outcome.sent) if self._has_waited_too_long() else None
 
-    def _waited(self) -> bool:
-        return time.monotonic() - self._heard > self._absence
+    def _has_waited_too_long(self) -> bool:
+        return time.monotonic() - self._last_data_at > self._absence

@@ -1,5 +1,4 @@
-"""Bodies of what is read as a letter: digital mail, digital invoices, letters that find their way,
-and paper."""
+"""Requests for letters: digital mail, digital invoices, letters by either channel, and paper."""
 
 from __future__ import annotations
 
@@ -23,8 +22,8 @@ from utskick_client.wire import Body, Wire, base64_of
 ContentType = Literal["text/plain", "text/html"]
 
 
-def _said(members: dict[str, Any]) -> dict[str, Any]:
-    """HTML goes as base64 (contract section 4.6)."""
+def _with_encoded_html(members: dict[str, Any]) -> dict[str, Any]:
+    """Encode an HTML body in base64 (contract section 4.6)."""
     if members.get("contentType") == "text/html" and "body" in members:
         members["body"] = base64_of(members["body"])
     return members
@@ -32,7 +31,7 @@ def _said(members: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Pdf(Body):
-    """A PDF of a digital mail or an invoice."""
+    """PDF of a digital mail or an invoice."""
 
     name: Annotated[str, Wire("filename")]
     content: bytes
@@ -41,7 +40,7 @@ class Pdf(Body):
 
 @dataclass(frozen=True, kw_only=True)
 class OfficialMatter(Body):
-    """The case that a digital mail belongs to, as Mina Meddelanden knows it."""
+    """Case of a digital mail, as defined by Mina Meddelanden."""
 
     id: str | None = None
     event_id: str | None = None
@@ -53,8 +52,7 @@ class OfficialMatter(Body):
 
 @dataclass(frozen=True)
 class DigitalMail(Sending):
-    """A digital mail to one or more parties. ``body``: text, or HTML as it is; it is put into
-    base64 here."""
+    """Digital mail to one or several parties; ``body`` is text or HTML, which is encoded here."""
 
     party: Parties
     subject: str | None = None
@@ -69,12 +67,12 @@ class DigitalMail(Sending):
     receipt_request: Literal["NOT", "SIMPLE", "SIGNED"] | None = None
 
     def members(self) -> dict[str, Any]:
-        return _said(Sending.members(self))
+        return _with_encoded_html(Sending.members(self))
 
 
 @dataclass(frozen=True)
 class InvoiceParty(Body):
-    """Who is to pay."""
+    """Party that is to pay an invoice."""
 
     party_id: str
     external_references: Sequence[ExternalReference] | None = None
@@ -82,7 +80,7 @@ class InvoiceParty(Body):
 
 @dataclass(frozen=True, kw_only=True)
 class InvoiceDetails(Body):
-    """What is to be paid, when, and to which account."""
+    """Amount, due date and account of an invoice."""
 
     amount: Decimal | float
     due_date: date
@@ -94,8 +92,10 @@ class InvoiceDetails(Body):
 
 @dataclass(frozen=True)
 class DigitalInvoice(Sending):
-    """An invoice or a reminder to one party. ``reference``: of the invoice; ``message_reference``:
-    the caller's own for the sending."""
+    """Invoice or reminder to one party.
+
+    ``reference``: invoice reference; ``message_reference``: your own reference of the message.
+    """
 
     party: InvoiceParty
     type: Literal["INVOICE", "REMINDER"]
@@ -108,7 +108,7 @@ class DigitalInvoice(Sending):
 
 @dataclass(frozen=True)
 class LetterParty(Body):
-    """To whom: people (digitally where they can be reached so), and plain addresses (on paper)."""
+    """Recipients of a letter: parties (digitally if possible), and postal addresses (on paper)."""
 
     party_ids: Sequence[str] | None = None
     addresses: Sequence[Address] | None = None
@@ -117,7 +117,7 @@ class LetterParty(Body):
 
 @dataclass(frozen=True)
 class LetterAttachment(Body):
-    """A PDF, and by which way it may go."""
+    """PDF of a letter, and the channels it may be sent by."""
 
     name: Annotated[str, Wire("filename")]
     content: bytes
@@ -127,8 +127,10 @@ class LetterAttachment(Body):
 
 @dataclass(frozen=True)
 class Letter(Body):
-    """A letter to any number of people: to the digital mailbox, and on paper when that is known not
-    to have arrived."""
+    """Letter to any number of recipients.
+
+    Sent to the digital mailbox, and on paper if it is known not to have arrived there.
+    """
 
     party: LetterParty
     department: str
@@ -143,12 +145,12 @@ class Letter(Body):
     send_at: datetime | None = None
 
     def members(self) -> dict[str, Any]:
-        return _said(Body.members(self))
+        return _with_encoded_html(Body.members(self))
 
 
 @dataclass(frozen=True)
 class SnailMailAttachment(Body):
-    """A PDF. ``envelope_type``: WINDOWED where it carries the address itself."""
+    """PDF of a paper letter; ``envelope_type`` is WINDOWED if the PDF contains the address."""
 
     name: Annotated[str, Wire("filename")]
     content: bytes
@@ -158,7 +160,7 @@ class SnailMailAttachment(Body):
 
 @dataclass(frozen=True)
 class SnailMail(Sending):
-    """One letter on paper: PDFs, or a text that is set as a letter, or both."""
+    """Paper letter: PDFs, a text that is typeset, or both."""
 
     department: str
     address: Address | None = None

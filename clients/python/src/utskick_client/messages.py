@@ -1,5 +1,4 @@
-"""Bodies of messages that are read on a screen: SMS, e-mail, web messages, Slack, push, and by the
-ways that people have chosen."""
+"""Requests for messages: SMS, e-mail, web messages, Slack, push, and by contact settings."""
 
 from __future__ import annotations
 
@@ -15,8 +14,11 @@ from utskick_client.wire import Body, Wire, base64_of
 
 @dataclass(frozen=True)
 class Sms(Sending):
-    """One SMS. ``mobile_number``: in E.164, ``+46701740605``. ``sender``: 3-11 characters, the
-    municipality's own where None."""
+    """SMS to one recipient.
+
+    ``mobile_number``: in E.164, such as ``+46701740605``. ``sender``: 3-11 characters, by default
+    the municipality's.
+    """
 
     mobile_number: str
     message: str
@@ -27,7 +29,7 @@ class Sms(Sending):
 
 @dataclass(frozen=True)
 class SmsRecipient(Body):
-    """One of many. ``reference``: the caller's own word for the row."""
+    """Recipient of a batch; ``reference`` is your own reference."""
 
     mobile_number: str
     party_id: str | None = None
@@ -36,7 +38,7 @@ class SmsRecipient(Body):
 
 @dataclass(frozen=True)
 class SmsBatch(Sending):
-    """The same SMS to up to 100 000."""
+    """Same SMS to up to 100 000 recipients."""
 
     message: str
     parties: Sequence[SmsRecipient]
@@ -49,7 +51,7 @@ class SmsBatch(Sending):
 
 @dataclass(frozen=True)
 class EmailAttachment(Body):
-    """A file."""
+    """File attached to an e-mail."""
 
     name: str
     content: bytes
@@ -58,10 +60,10 @@ class EmailAttachment(Body):
 
 @dataclass(frozen=True, kw_only=True)
 class EmailContent(Sending):
-    """What one e-mail and a batch of them have in common. ``html_message``: HTML as text, or the
-    bytes of a page; it becomes base64.
+    """Common members of a single e-mail and a batch.
 
-    ``headers``: Message-ID, In-Reply-To, References, Auto-Submitted (contract section 7).
+    ``html_message``: HTML as text or bytes, encoded in base64 here. ``headers``: Message-ID,
+    In-Reply-To, References, Auto-Submitted (contract section 7).
     """
 
     message: str | None = None
@@ -74,7 +76,7 @@ class EmailContent(Sending):
 
 @dataclass(frozen=True)
 class Email(EmailContent):
-    """One e-mail."""
+    """E-mail to one recipient."""
 
     email_address: str
     subject: str
@@ -83,7 +85,7 @@ class Email(EmailContent):
 
 @dataclass(frozen=True)
 class EmailRecipient(Body):
-    """One of many. ``reference``: the caller's own word for the row."""
+    """Recipient of a batch; ``reference`` is your own reference."""
 
     email_address: str
     party_id: str | None = None
@@ -92,7 +94,7 @@ class EmailRecipient(Body):
 
 @dataclass(frozen=True)
 class EmailBatch(EmailContent):
-    """The same e-mail to up to 100 000, one message to each."""
+    """Same e-mail to up to 100 000 recipients, as separate messages."""
 
     subject: str
     parties: Sequence[EmailRecipient]
@@ -103,14 +105,14 @@ class EmailBatch(EmailContent):
 
 @dataclass(frozen=True)
 class WebMessageSender(Body):
-    """Who wrote it: a user of Open-E."""
+    """Author of a web message, a user of Open-E."""
 
     user_id: str
 
 
 @dataclass(frozen=True)
 class WebMessageAttachment(Body):
-    """A file."""
+    """File attached to a web message."""
 
     content: Annotated[bytes, Wire("base64Data")]
     name: Annotated[str | None, Wire("fileName")] = None
@@ -119,8 +121,7 @@ class WebMessageAttachment(Body):
 
 @dataclass(frozen=True)
 class WebMessage(Sending):
-    """A message into a case of Open-E. ``party``: with the external reference ``flowInstanceId``
-    that names the case."""
+    """Message in an Open-E case, which the external reference ``flowInstanceId`` identifies."""
 
     party: Party
     message: str
@@ -133,7 +134,10 @@ class WebMessage(Sending):
 
 @dataclass(frozen=True)
 class Slack(Sending):
-    """``message`` is mrkdwn. ``token``: the municipality's own where None."""
+    """Message in a Slack channel.
+
+    ``message``: mrkdwn. ``token``: by default the municipality's.
+    """
 
     channel: str
     message: str
@@ -143,8 +147,10 @@ class Slack(Sending):
 
 @dataclass(frozen=True)
 class Push(Sending):
-    """A notification to all devices of some parties. ``ttl``: seconds. ``topic``: a newer one takes
-    the place of an older."""
+    """Notification to all devices of the parties.
+
+    ``ttl``: seconds. ``topic``: a newer notification replaces an older one.
+    """
 
     party: Parties
     title: str
@@ -156,12 +162,12 @@ class Push(Sending):
     department: str | None = None
 
 
-# -- by the ways that people have chosen ----------------------------------------
+# -- by contact settings ----------------------------------------
 
 
 @dataclass(frozen=True)
 class MessageParty(Body):
-    """Whose contact settings decide."""
+    """Recipient whose contact settings select the channel."""
 
     party_id: str
     external_references: Sequence[ExternalReference] | None = None
@@ -169,14 +175,14 @@ class MessageParty(Body):
 
 @dataclass(frozen=True)
 class SmsSender(Body):
-    """Whom an SMS is from."""
+    """Sender of an SMS."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class MessageSender(Body):
-    """Whom it is from, by the way that it goes."""
+    """Senders by channel."""
 
     email: EmailSender | None = None
     sms: SmsSender | None = None
@@ -184,8 +190,10 @@ class MessageSender(Body):
 
 @dataclass(frozen=True)
 class Message(Body):
-    """One message to one person. ``filters``: which of their delegates are asked too.
-    ``html_message``: as in an e-mail."""
+    """Message to one recipient.
+
+    ``filters``: select which delegates also receive it. ``html_message``: as in an e-mail.
+    """
 
     party: MessageParty
     message: str
@@ -198,6 +206,6 @@ class Message(Body):
 
 @dataclass(frozen=True)
 class Messages(Sending):
-    """Any number of messages, each with what it says."""
+    """Any number of messages with different contents."""
 
     messages: Sequence[Message]

@@ -1,4 +1,4 @@
-"""The one list of methods that both clients have. How each is carried out is the client's part."""
+"""Methods of both clients; each client executes them in its own way."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ T = TypeVar("T")
 
 
 class SynchronousClient:
-    """Marks the client whose methods return results."""
+    """Marker of the client whose methods return results."""
 
 
 class AsynchronousClient:
-    """Marks the client whose methods are awaited."""
+    """Marker of the client whose methods are awaited."""
 
 
 class Method(Generic[P, T]):
-    """A method that makes a call: of the synchronous client it gives the result, of the
-    asynchronous one it is to be awaited."""
+    """Descriptor of a method that makes a call; the asynchronous client's is awaited."""
 
     def __init__(self, build: Callable[P, Call[T]]) -> None:
         self._build = build
@@ -47,7 +46,7 @@ class Method(Generic[P, T]):
 
 
 class Iteration(Generic[P, T]):
-    """A method whose result is iterated over, with ``for`` or ``async for``."""
+    """Descriptor of a method that iterates, with ``for`` or ``async for``."""
 
     def __init__(self, build: Callable[P, Flow[T]]) -> None:
         self._build = build
@@ -75,7 +74,7 @@ class Iteration(Generic[P, T]):
 
 
 class Methods:
-    """What can be asked of the service."""
+    """All methods of the API."""
 
     send_sms = Method(sending.send_sms)
     send_sms_batch = Method(sending.send_sms_batch)

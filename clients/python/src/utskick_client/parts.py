@@ -1,4 +1,4 @@
-"""Parts of requests that several of them have."""
+"""Parts shared by several requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Priority = Literal["HIGH", "NORMAL"]
 
 @dataclass(frozen=True)
 class ExternalReference(Body):
-    """A pair of the caller's own, kept with the message."""
+    """Key and value chosen by you, stored with the message."""
 
     key: str
     value: str
@@ -22,7 +22,7 @@ class ExternalReference(Body):
 
 @dataclass(frozen=True)
 class Party(Body):
-    """Whom the message concerns. ``party_id``: a UUID, for the conversation history."""
+    """Recipient in the conversation history; ``party_id`` is a UUID."""
 
     party_id: str | None = None
     external_references: Sequence[ExternalReference] | None = None
@@ -30,7 +30,7 @@ class Party(Body):
 
 @dataclass(frozen=True)
 class Parties(Body):
-    """People, each by a party id (UUID)."""
+    """Recipients by party id (UUID)."""
 
     party_ids: Sequence[str]
     external_references: Sequence[ExternalReference] | None = None
@@ -38,7 +38,7 @@ class Parties(Body):
 
 @dataclass(frozen=True, kw_only=True)
 class Address(Body):
-    """A postal address."""
+    """Postal address."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -54,7 +54,7 @@ class Address(Body):
 
 @dataclass(frozen=True)
 class SupportInfo(Body):
-    """Whom the reader of a digital mail can ask."""
+    """Contact details shown to the reader of a digital mail."""
 
     text: str
     email_address: str | None = None
@@ -64,14 +64,14 @@ class SupportInfo(Body):
 
 @dataclass(frozen=True)
 class DigitalSender(Body):
-    """What the reader of a digital mail is told of its sender."""
+    """Sender details shown to the reader of a digital mail."""
 
     support_info: SupportInfo
 
 
 @dataclass(frozen=True)
 class EmailSender(Body):
-    """Whom an e-mail is from, as the reader sees it."""
+    """Sender of an e-mail, as displayed to the reader."""
 
     name: str
     address: str
@@ -80,11 +80,10 @@ class EmailSender(Body):
 
 @dataclass(frozen=True, kw_only=True)
 class Sending(Body):
-    """What may be said of nearly every sending itself.
+    """Members shared by nearly all requests.
 
-    ``reference``: 1-64 characters of the caller's own; it comes back with the answer, the status,
-    history and events. ``send_at``, ``valid_until``: without a time zone they are Swedish local
-    time.
+    ``reference``: your own reference of 1-64 characters, returned in responses, status, history and
+    events. ``send_at``, ``valid_until``: Swedish local time if they have no time zone.
     """
 
     priority: Priority | None = None

@@ -1,5 +1,4 @@
-"""The calls that read: status, history, users, statistics, and the feed; a person's decision, and
-webhooks."""
+"""Calls that read status, history and statistics, resolve deliveries and manage webhooks."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from datetime import date
 from email.message import Message
 from typing import Any, Literal, TypeVar
 
-from utskick_client.calls import Call, got, got_list, path_of, posted, query_of
+from utskick_client.calls import Call, get, get_list, path_of, post, query_of
 from utskick_client.reports import (
     DeliveryStatusStatistics,
     DepartmentStatistics,
@@ -37,7 +36,7 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """From the first to the last day, both included; None: no bound."""
+    """Range of days, both included; None means unbounded."""
 
     since: date | None = None
     until: date | None = None
@@ -50,28 +49,27 @@ class Days:
 
 
 def batch_status(batch_id: str, *, messages: bool = True) -> Call[BatchResult]:
-    """``messages`` False: only the counts."""
-    return got(
+    """Return the status of a batch; without ``messages`` only the counts."""
+    return get(
         BatchResult, path_of("status", "batch", batch_id), {} if messages else {"messages": "false"}
     )
 
 
 def message_status(message_id: str) -> Call[MessageResult]:
-    """What became of a message."""
-    return got(MessageResult, path_of("status", "messages", message_id))
+    """Return the status of a message."""
+    return get(MessageResult, path_of("status", "messages", message_id))
 
 
 def delivery_status(delivery_id: str) -> Call[DeliveryResult]:
-    """What became of a delivery, with its whole story."""
-    return got(DeliveryResult, path_of("status", "delivery", delivery_id))
+    """Return the status of a delivery with all events."""
+    return get(DeliveryResult, path_of("status", "delivery", delivery_id))
 
 
 def resolve_delivery(
     delivery_id: str, decision: Literal["resend", "give-up"]
 ) -> Call[DeliveryResult]:
-    """Decide on a delivery that is held in doubt: send it once more, knowing that it may be the
-    second copy, or leave it."""
-    return posted(
+    """Resolve an uncertain delivery: send it again, possibly as a second copy, or give it up."""
+    return post(
         DeliveryResult, path_of("deliveries", delivery_id, "resolve"), {"decision": decision}
     )
 
@@ -80,18 +78,18 @@ def resolve_delivery(
 
 
 def conversation_history(party_id: str, days: Days = Days()) -> Call[tuple[HistoryEntry, ...]]:
-    """All that was said to somebody, newest first."""
-    return got_list(HistoryEntry, path_of("conversation-history", party_id), days.query())
+    """Return all messages to a party, newest first."""
+    return get_list(HistoryEntry, path_of("conversation-history", party_id), days.query())
 
 
 def message_history(message_id: str) -> Call[tuple[HistoryEntry, ...]]:
-    """A message with its content, one entry for each delivery."""
-    return got_list(HistoryEntry, path_of("messages", message_id))
+    """Return a message with its contents, one entry per delivery."""
+    return get_list(HistoryEntry, path_of("messages", message_id))
 
 
 def message_metadata(message_id: str) -> Call[tuple[HistoryEntry, ...]]:
-    """The same, without the content of attachments."""
-    return got_list(HistoryEntry, path_of("messages", message_id, "metadata"))
+    """Return a message without the contents of its attachments."""
+    return get_list(HistoryEntry, path_of("messages", message_id, "metadata"))
 
 
 def attachment_request(message_id: str, file_name: str) -> Request:
@@ -104,7 +102,7 @@ def attachment_request(message_id: str, file_name: str) -> Request:
 
 
 def attachment(message_id: str, file_name: str) -> Call[Attachment]:
-    """A file of a message, whole. ``attachment_chunks`` does not hold it all at once."""
+    """Return a file of a message; ``attachment_chunks`` avoids holding it in memory."""
 
     def file(reply: Reply) -> Attachment:
         headers = Message()
@@ -120,15 +118,15 @@ def attachment(message_id: str, file_name: str) -> Call[Attachment]:
 
 
 def user_batches(user_id: str, *, page: int = 1, limit: int = 15) -> Call[UserBatches]:
-    """The batches that somebody sent in the last 30 days, one page of them."""
-    return got(UserBatches, path_of("users", user_id, "batches"), query_of(page=page, limit=limit))
+    """Return a page of a user's batches of the last 30 days."""
+    return get(UserBatches, path_of("users", user_id, "batches"), query_of(page=page, limit=limit))
 
 
 def user_messages(
     user_id: str, *, batch_id: str | None = None, page: int = 1, limit: int = 15
 ) -> Call[UserMessages]:
-    """The messages that somebody sent in the last 30 days, one page of them."""
-    return got(
+    """Return a page of a user's messages of the last 30 days."""
+    return get(
         UserMessages,
         path_of("users", user_id, "messages"),
         query_of(batchId=batch_id, page=page, limit=limit),
@@ -136,31 +134,31 @@ def user_messages(
 
 
 def user_message(user_id: str, message_id: str) -> Call[UserMessage]:
-    """A message that somebody sent."""
-    return got(UserMessage, path_of("users", user_id, "messages", message_id))
+    """Return a message sent by a user."""
+    return get(UserMessage, path_of("users", user_id, "messages", message_id))
 
 
 # -- statistics ----------------------------------------
 
 
 def statistics(days: Days = Days(), *, message_type: str | None = None) -> Call[Statistics]:
-    """Deliveries by type. ``message_type``: of the request (``LETTER``, ``SMS`` …)."""
-    return got(Statistics, "statistics", days.query(messageType=message_type))
+    """Return deliveries by type; ``message_type`` is that of the request (``LETTER`` …)."""
+    return get(Statistics, "statistics", days.query(messageType=message_type))
 
 
 def department_statistics(
     days: Days = Days(), *, department: str | None = None, origin: str | None = None
 ) -> Call[tuple[DepartmentStatistics, ...]]:
-    """Letters by system and department."""
+    """Return letters by system and department."""
     parts = ("statistics", "departments", *([department] if department is not None else []))
-    return got_list(DepartmentStatistics, path_of(*parts), days.query(origin=origin))
+    return get_list(DepartmentStatistics, path_of(*parts), days.query(origin=origin))
 
 
 def delivery_status_statistics(
     days: Days = Days(), *, department: str | None = None, origin: str | None = None
 ) -> Call[DeliveryStatusStatistics]:
-    """Letters and SMS of a department, of a system, or of all."""
-    return got(
+    """Return letters and SMS of a department, of a system, or of all."""
+    return get(
         DeliveryStatusStatistics,
         "statistics/delivery-status",
         days.query(department=department, origin=origin),
@@ -173,27 +171,32 @@ def delivery_status_statistics(
 def events(
     after: str | None = None, *, limit: int | None = None, origin: str | None = None
 ) -> Call[EventPage]:
-    """A page of the feed. ``after``: the ``next`` of the page before; None: the oldest that is
-    kept."""
-    return got(EventPage, "events", query_of(after=after, limit=limit, origin=origin))
+    """Return a page of the event feed.
+
+    ``after``: ``next`` of the previous page; None begins at the oldest event.
+    """
+    return get(EventPage, "events", query_of(after=after, limit=limit, origin=origin))
 
 
 def create_webhook(
     url: str, statuses: Sequence[str] | None = None, description: str | None = None
 ) -> Call[Webhook]:
-    """For the client's origin. ``statuses``: of which lifecycles it is told; None: of all. Keep the
-    ``secret``: only this answer has it."""
-    given = {
+    """Create a webhook for the client's origin.
+
+    ``statuses``: lifecycles to report; None for all. Store the ``secret``, which is returned only
+    once.
+    """
+    members = {
         "url": url,
         "statuses": list(statuses) if statuses is not None else None,
         "description": description,
     }
-    return posted(
-        Webhook, "webhooks", {name: value for name, value in given.items() if value is not None}
+    return post(
+        Webhook, "webhooks", {name: value for name, value in members.items() if value is not None}
     )
 
 
-def _told(kind: type[R], webhook_id: str, what: str, repeat: Repeat) -> Call[R]:
+def _webhook_action(kind: type[R], webhook_id: str, what: str, repeat: Repeat) -> Call[R]:
     return Call(
         Request("POST", path_of("webhooks", webhook_id, what), repeat=repeat),
         lambda reply: read(kind, reply.json()),
@@ -201,47 +204,46 @@ def _told(kind: type[R], webhook_id: str, what: str, repeat: Repeat) -> Call[R]:
 
 
 def enable_webhook(webhook_id: str) -> Call[Webhook]:
-    """One that was disabled, or waits for its next try, goes on at once, where it stopped."""
-    return _told(Webhook, webhook_id, "enable", Repeat.ALWAYS)
+    """Enable a webhook that is disabled or waiting to retry; it resumes where it stopped."""
+    return _webhook_action(Webhook, webhook_id, "enable", Repeat.ALWAYS)
 
 
 def rotate_webhook_secret(webhook_id: str) -> Call[WebhookSecret]:
-    """A new secret; the answer alone has it."""
-    return _told(WebhookSecret, webhook_id, "rotate", Repeat.NEVER)
+    """Return a new secret of a webhook, which is returned only once."""
+    return _webhook_action(WebhookSecret, webhook_id, "rotate", Repeat.NEVER)
 
 
 def ping_webhook(webhook_id: str) -> Call[PingResult]:
-    """Call it now, to see whether it answers."""
-    return _told(PingResult, webhook_id, "ping", Repeat.ALWAYS)
+    """Call a webhook now to test it."""
+    return _webhook_action(PingResult, webhook_id, "ping", Repeat.ALWAYS)
 
 
 def webhooks() -> Call[tuple[Webhook, ...]]:
-    """All of them."""
-    return got_list(Webhook, "webhooks")
+    """Return all webhooks."""
+    return get_list(Webhook, "webhooks")
 
 
 def webhook(webhook_id: str) -> Call[Webhook]:
-    """One of them."""
-    return got(Webhook, path_of("webhooks", webhook_id))
+    """Return a webhook."""
+    return get(Webhook, path_of("webhooks", webhook_id))
 
 
 def delete_webhook(webhook_id: str) -> Call[None]:
-    """It is told no more."""
+    """Delete a webhook."""
     return Call(
         Request("DELETE", path_of("webhooks", webhook_id), repeat=Repeat.NEVER), lambda _: None
     )
 
 
-# -- all else ----------------------------------------
+# -- other operations ----------------------------------------
 
 
 def request(
     method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
 ) -> Call[Any]:
-    """A call that has no method here, as the directory's: ``path`` below the municipality; the JSON
-    of the answer, None without one.
+    """Make a call that has no method here; return the JSON of the response, or None.
 
-    Made again like any other where it is a GET or a PUT.
+    ``path`` is relative to the municipality. GET and PUT are retried.
     """
     repeat = Repeat.ALWAYS if method in ("GET", "PUT") else Repeat.NEVER
     return Call(

@@ -1,5 +1,4 @@
-"""What a municipality has sent, seen from the side: by user, in numbers, as a feed; and the
-webhooks that tell of it."""
+"""Results about many messages: users, statistics, event feed and webhooks."""
 
 from __future__ import annotations
 
@@ -10,12 +9,12 @@ from typing import Annotated
 from utskick_client.results import Reason
 from utskick_client.wire import Result, Wire
 
-# -- a user's ----------------------------------------
+# -- users ----------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paging(Result):
-    """Which page this is, and of how many."""
+    """Position of a page and number of pages."""
 
     page: int
     limit: int
@@ -26,8 +25,7 @@ class Paging(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserBatchStatus(Result):
-    """Messages with a delivery that was sent, without one, and those that are still on their
-    way."""
+    """Numbers of messages with a sent delivery, without one, and still in progress."""
 
     successful: int
     unsuccessful: int
@@ -36,7 +34,7 @@ class UserBatchStatus(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserBatch(Result):
-    """A batch that somebody sent."""
+    """Batch sent by a user."""
 
     batch_id: str
     message_type: str | None = None
@@ -49,15 +47,15 @@ class UserBatch(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserBatches(Result):
-    """A page of them, newest first."""
+    """Page of a user's batches, newest first."""
 
     batches: tuple[UserBatch, ...]
     paging: Annotated[Paging, Wire("_meta")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOfRecipient(Result):
-    """Where a letter went."""
+class RecipientAddress(Result):
+    """Postal address of a recipient."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -73,18 +71,18 @@ class PlaceOfRecipient(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserRecipient(Result):
-    """Who got a message, and by which way."""
+    """Recipient of a message, and the channel it was sent by."""
 
     status: str
     message_type: str
-    address: PlaceOfRecipient | None = None
+    address: RecipientAddress | None = None
     mobile_number: str | None = None
     person_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserAttachment(Result):
-    """A file of a message."""
+    """File of a message."""
 
     file_name: str | None = None
     content_type: str | None = None
@@ -92,8 +90,7 @@ class UserAttachment(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMessage(Result):
-    """A message that somebody sent. ``erased``: the key of its month was destroyed; nothing of its
-    content is there."""
+    """Message sent by a user; ``erased`` if the key of its month has been destroyed."""
 
     message_id: str
     issuer: str | None = None
@@ -110,18 +107,18 @@ class UserMessage(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMessages(Result):
-    """A page of them."""
+    """Page of a user's messages."""
 
     messages: tuple[UserMessage, ...]
     paging: Annotated[Paging, Wire("_meta")]
 
 
-# -- in numbers ----------------------------------------
+# -- statistics ----------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter(Result):
-    """Deliveries of one type."""
+    """Numbers of deliveries of one type."""
 
     sent: int = 0
     failed: int = 0
@@ -132,7 +129,7 @@ class Counter(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStatistics(Result):
-    """Messages that went by the ways that people have chosen. ``undeliverable``: by none."""
+    """Messages by contact settings, per channel; ``undeliverable`` had no channel."""
 
     email: Annotated[Counter | None, Wire("EMAIL")] = None
     sms: Annotated[Counter | None, Wire("SMS")] = None
@@ -142,7 +139,7 @@ class MessageStatistics(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterStatistics(Result):
-    """Letters, by the way that they went. ``undeliverable``: by none."""
+    """Letters per channel; ``undeliverable`` had no channel."""
 
     snail_mail: Annotated[Counter | None, Wire("SNAIL_MAIL")] = None
     digital_mail: Annotated[Counter | None, Wire("DIGITAL_MAIL")] = None
@@ -151,7 +148,7 @@ class LetterStatistics(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics(Result):
-    """Deliveries by type; None: there were none."""
+    """Deliveries per type; None if there were none."""
 
     email: Annotated[Counter | None, Wire("EMAIL")] = None
     sms: Annotated[Counter | None, Wire("SMS")] = None
@@ -167,7 +164,7 @@ class Statistics(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepartmentLetters(Result):
-    """The letters of one department. ``letter``: those that could go by no way."""
+    """Letters of one department; ``letter`` counts those without a channel."""
 
     department: Annotated[str, Wire("DEPARTMENT")]
     snail_mail: Annotated[Counter | None, Wire("SNAIL_MAIL")] = None
@@ -177,7 +174,7 @@ class DepartmentLetters(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepartmentStatistics(Result):
-    """The letters of a system's departments."""
+    """Letters of a system's departments."""
 
     origin: Annotated[str, Wire("ORIGIN")]
     departments: Annotated[tuple[DepartmentLetters, ...], Wire("DEPARTMENT_STATISTICS")] = ()
@@ -185,8 +182,10 @@ class DepartmentStatistics(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryStatusStatistics(Result):
-    """Letters and SMS; origin and department as they were asked for. ``letter``: those that could
-    go by no way."""
+    """Letters and SMS of the requested origin and department.
+
+    ``letter`` counts letters without a channel.
+    """
 
     origin: Annotated[str | None, Wire("ORIGIN")] = None
     department: Annotated[str | None, Wire("DEPARTMENT")] = None
@@ -201,8 +200,7 @@ class DeliveryStatusStatistics(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedEvent(Result):
-    """Something that happened to a delivery. ``position``: where it stands in the feed; opaque, and
-    may be given as ``after``."""
+    """Event of a delivery; ``position`` is an opaque position in the feed, usable as ``after``."""
 
     position: str
     delivery_id: str
@@ -220,8 +218,10 @@ class FeedEvent(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPage(Result):
-    """``next``: what to give as ``after`` the next time. ``more``: the next page can be had at
-    once."""
+    """Page of the event feed.
+
+    ``next``: value of ``after`` for the next page. ``more``: whether it is available now.
+    """
 
     events: tuple[FeedEvent, ...]
     next: str
@@ -230,8 +230,7 @@ class EventPage(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookFault(Result):
-    """A call of the service that went wrong. ``status``: what was answered, None where nothing
-    was."""
+    """Failed call of a webhook; ``status`` is None if there was no response."""
 
     at: datetime
     status: int | None = None
@@ -240,7 +239,7 @@ class WebhookFault(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookStop(Result):
-    """Since when a webhook is not called any more, and why."""
+    """Time and reason of disabling a webhook."""
 
     since: datetime
     reason: Reason | None = None
@@ -248,12 +247,11 @@ class WebhookStop(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook(Result):
-    """An address that is told of deliveries. ``statuses``: of which lifecycles, empty: of all.
-    ``state``: ``enabled`` or ``disabled``.
+    """Webhook for delivery events.
 
-    ``secret``: told once, when it is made; the signatures are made with it. ``waiting``: events
-    that it has not been told, where one webhook was asked for; ``waiting_more``: there are more
-    than were counted.
+    ``statuses``: reported lifecycles, empty for all. ``state``: ``enabled`` or ``disabled``.
+    ``secret``: signing secret, returned only on creation. ``waiting``: number of events not yet
+    reported, for a single webhook; ``waiting_more``: there are more than were counted.
     """
 
     id: str
@@ -272,7 +270,7 @@ class Webhook(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSecret(Result):
-    """A new secret. ``previous_until``: so long calls are signed with the one before, too."""
+    """New secret; until ``previous_until`` calls are also signed with the previous one."""
 
     id: str
     secret: str
@@ -281,7 +279,7 @@ class WebhookSecret(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PingResult(Result):
-    """What came of a call to try a webhook."""
+    """Result of testing a webhook."""
 
     delivered: bool
     status: int | None = None

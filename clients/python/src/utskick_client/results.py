@@ -1,5 +1,7 @@
-"""What became of messages: the contract's results, with Utskick's own members beside them. Unknown
-members stand in ``raw``."""
+"""Results about messages: members of the contract and Utskick's own.
+
+Members unknown to this release are in ``raw``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from utskick_client.wire import Result, Wire
 
 
 class Lifecycle(StrEnum):
-    """Utskick's own words for the status of a delivery. A newer service may know more."""
+    """Utskick's status of a delivery; a newer service may return further values."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -28,7 +30,7 @@ class Lifecycle(StrEnum):
     ROUTED = "routed"
 
 
-#: What no longer moves of itself; a receipt or a person may still move it.
+#: Statuses that only a receipt or a person can still change.
 SETTLED: Final[frozenset[str]] = frozenset(
     {"sent", "delivered", "failed", "uncertain", "expired", "cancelled"}
 )
@@ -36,7 +38,7 @@ SETTLED: Final[frozenset[str]] = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason(Result):
-    """Why a delivery is where it is."""
+    """Reason of a status."""
 
     code: str
     message: str = ""
@@ -45,8 +47,7 @@ class Reason(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryEvent(Result):
-    """A line of a delivery's story. ``timestamp``: Swedish local time, as everywhere in the
-    contract."""
+    """Event of a delivery; ``timestamp`` is Swedish local time, as everywhere in the contract."""
 
     timestamp: datetime
     status: str
@@ -59,8 +60,11 @@ class DeliveryEvent(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult(Result):
-    """``status``: the contract's word; None: accepted, and not waited for. ``lifecycle``: Utskick's
-    own (``Lifecycle``)."""
+    """Delivery.
+
+    ``status``: status of the contract; None if accepted without waiting. ``lifecycle``: Utskick's
+    own (``Lifecycle``).
+    """
 
     delivery_id: str
     message_type: str = ""
@@ -81,7 +85,7 @@ class DeliveryResult(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsMeasure(Result):
-    """How long an SMS is. ``notice``: what would make it cheaper."""
+    """Length of an SMS; ``notice`` suggests a cheaper text."""
 
     encoding: str
     characters: int
@@ -91,9 +95,9 @@ class SmsMeasure(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageResult(Result):
-    """A message and its deliveries.
+    """Message and its deliveries.
 
-    ``key``: the Idempotency-Key of the call that sent it. ``replayed``: that key was used before;
+    ``key``: Idempotency-Key of the sending call. ``replayed``: the key had been used before, and
     nothing new was sent.
     """
 
@@ -108,8 +112,10 @@ class MessageResult(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult(Result):
-    """A batch; ``messages`` in the order of the request. ``counts``: deliveries by lifecycle, where
-    the call tells them."""
+    """Batch; ``messages`` are in the order of the request.
+
+    ``counts``: deliveries by lifecycle, if the call returns them.
+    """
 
     batch_id: str
     messages: tuple[MessageResult, ...] = ()
@@ -131,8 +137,7 @@ class BatchResult(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchProgress(Result):
-    """The counts of a batch at one moment. ``settled``: deliveries that no longer move of
-    themselves."""
+    """Counts of a batch at one moment; ``settled`` is the number of settled deliveries."""
 
     batch_id: str
     counts: Mapping[str, int]
@@ -145,13 +150,13 @@ class BatchProgress(Result):
 
 
 def unsettled(counts: Mapping[str, int]) -> int:
-    """Deliveries that still move of themselves."""
+    """Return the number of deliveries that have not settled."""
     return sum(number for status, number in counts.items() if status not in SETTLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry(Result):
-    """Something that was said to somebody. ``content``: the request, as JSON has it."""
+    """Message to a party; ``content`` is the JSON of the request."""
 
     message_type: str
     status: str
@@ -166,7 +171,7 @@ class HistoryEntry(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment(Result):
-    """A file that was sent."""
+    """File of a sent message."""
 
     name: str
     content_type: str
@@ -175,7 +180,10 @@ class Attachment(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox(Result):
-    """Whether somebody has a digital mailbox. ``supplier``: its operator; ``reason``: why not."""
+    """Digital mailbox of a party.
+
+    ``supplier``: mailbox operator. ``reason``: why there is no reachable mailbox.
+    """
 
     party_id: str
     reachable: bool

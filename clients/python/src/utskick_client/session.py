@@ -1,4 +1,4 @@
-"""What both clients know of the service: where it is, for which municipality, and who asks."""
+"""Connection settings of both clients: address, municipality, caller and token."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import httpx2
 from httpx2._client import UseClientDefault
 
 from utskick_client.errors import Unsendable
-from utskick_client.steps import Fault, Patience, Request, is_header
+from utskick_client.steps import Fault, Request, RetryPolicy, is_header
 
-#: A bearer token, something that gives the one that is valid now, or any authentication of httpx2
-#: (``ClientCredentials`` is one).
+#: Bearer token, a function that returns the current one, or any authentication of httpx2, such as
+#: ``ClientCredentials``.
 Token = str | Callable[[], str] | httpx2.Auth
 
-#: Faults of a request that never left.
+#: Errors of requests that were not sent.
 _NOT_LEFT: Final = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -30,12 +30,12 @@ _NOT_LEFT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """``base``: the address of the service, with the municipality."""
+    """Connection settings; ``base`` is the address of the service with the municipality."""
 
     base: str
     headers: Mapping[str, str]
     auth: httpx2.Auth | UseClientDefault
-    patience: Patience
+    retry_policy: RetryPolicy
 
     @classmethod
     def of(
@@ -43,29 +43,32 @@ class Session:
         url: str,
         municipality: str,
         *,
-        who: Mapping[str, str | None],
+        caller_headers: Mapping[str, str | None],
         token: Token | None,
-        patience: Patience,
+        retry_policy: RetryPolicy,
     ) -> Session:
-        """Raises ``Unsendable`` where the address or the municipality cannot be one. ``who``:
-        headers; None: not told."""
+        """Validate and return the settings.
+
+        ``caller_headers``: headers, None for those not sent. Raises ``Unsendable`` for an invalid
+        address, municipality or header.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Unsendable(
-                f"{url} is no address of a service: write it like https://utskick.example.se"
+                f"{url} is not the address of a service, such as https://utskick.example.se"
             )
         if not re.fullmatch(r"[0-9]{4}", municipality):
             raise Unsendable(
-                f"{municipality} is no municipality id: that is four digits, like 2281"
+                f"{municipality} is not a municipality id: it has four digits, such as 2281"
             )
-        headers = {name: value for name, value in who.items() if value is not None}
+        headers = {name: value for name, value in caller_headers.items() if value is not None}
         for name, value in headers.items():
             if not is_header(value):
                 raise Unsendable(f"{name} must be one line of text")
-        return cls(f"{url.rstrip('/')}/{municipality}", headers, _auth(token), patience)
+        return cls(f"{url.rstrip('/')}/{municipality}", headers, _auth(token), retry_policy)
 
-    def asked(self, request: Request) -> dict[str, Any]:
-        """The arguments of ``httpx2.Client.build_request``."""
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """Return the arguments of ``httpx2.Client.build_request``."""
         return {
             "method": request.method,
             "url": f"{self.base}/{request.path}",
@@ -76,20 +79,23 @@ class Session:
                 for name, value in (*self.headers.items(), *request.headers.items())
             },
             "timeout": httpx2.Timeout(
-                request.quiet or self.patience.read, connect=self.patience.connect
+                request.read_timeout or self.retry_policy.read, connect=self.retry_policy.connect
             ),
         }
 
 
-def who(origin: str | None, sent_by: str | None) -> dict[str, str | None]:
-    """``sent_by``: a login name, or the whole of ``X-Sent-By`` (contract section 1.2)."""
+def caller_headers(origin: str | None, sent_by: str | None) -> dict[str, str | None]:
+    """Return the caller's headers.
+
+    ``sent_by``: login name, or a whole ``X-Sent-By`` value (contract section 1.2).
+    """
     if sent_by is not None and ";" not in sent_by:
         sent_by = f"{sent_by}; type=adAccount"
     return {"x-origin": origin, "X-Sent-By": sent_by}
 
 
 def fault_of(fault: httpx2.HTTPError) -> Fault:
-    return Fault(left=not isinstance(fault, _NOT_LEFT))
+    return Fault(sent=not isinstance(fault, _NOT_LEFT))
 
 
 def is_event_stream(response: httpx2.Response) -> bool:
@@ -100,7 +106,7 @@ def is_event_stream(response: httpx2.Response) -> bool:
 
 
 class _Bearer(httpx2.Auth):
-    """The token is asked for with each request: it may have been renewed."""
+    """Authentication that gets the token for each request, since it may be renewed."""
 
     def __init__(self, token: Callable[[], str]) -> None:
         self._token = token

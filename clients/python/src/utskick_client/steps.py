@@ -1,8 +1,7 @@
-"""What a call does, step by step, without doing it: the two clients carry the steps out, each in
-its way.
+"""Steps of a call, which the two clients execute each in its own way.
 
-A plan is a generator: it yields a step, is sent what came of it, and in the end returns its result.
-So what is to be tried again, when and how often stands here once, for both clients.
+A plan is a generator: it yields a step, receives its outcome and finally returns its result. The
+rules for retries are thus shared by both clients.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from enum import Enum
 from typing import Any, Final, TypeVar
 
 from utskick_client.errors import NoAnswer, NotUtskick, Refused, Unsendable
-from utskick_client.wire import decoded
+from utskick_client.wire import parse_json
 
 T = TypeVar("T")
 
 
 def is_header(value: str) -> bool:
-    """Whether it can be the value of a header (RFC 9110 section 5.5)."""
+    """Whether the value is valid in a header (RFC 9110 section 5.5)."""
     return (
         0 < len(value) <= 255
         and value == value.strip()
@@ -29,20 +28,23 @@ def is_header(value: str) -> bool:
 
 
 class Repeat(Enum):
-    """Whether a request may be made again when it is not known what became of it."""
+    """Whether a request may be retried if its outcome is unknown."""
 
-    #: It reads, or doing it twice is the same as once.
+    #: Reading or idempotent.
     ALWAYS = "always"
-    #: It carries an Idempotency-Key.
+    #: With an Idempotency-Key.
     KEYED = "keyed"
-    #: Only where it surely never left.
+    #: Only if it was certainly not sent.
     NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``path``: below the municipality. ``key``: the Idempotency-Key. ``quiet``: seconds to wait
-    for the next bytes, None: as usual."""
+    """HTTP request.
+
+    ``path``: relative to the municipality. ``key``: Idempotency-Key. ``read_timeout``: in seconds,
+    None for the default.
+    """
 
     method: str
     path: str
@@ -51,7 +53,7 @@ class Request:
     key: str | None = None
     repeat: Repeat = Repeat.ALWAYS
     accept: str = "application/json"
-    quiet: float | None = None
+    read_timeout: float | None = None
 
     def __post_init__(self) -> None:
         if self.key is not None and not is_header(self.key):
@@ -69,28 +71,30 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. ``body`` is empty where the answer is a stream that has been opened."""
+    """HTTP response; ``body`` is empty if the response is an open stream."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """None where there is no body. Raises ``NotUtskick``."""
-        return decoded(self.body) if self.body else None
+        """Return the parsed body, None if it is empty; raise ``NotUtskick`` if it is not JSON."""
+        return parse_json(self.body) if self.body else None
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """No answer, or not all of it. ``left``: the request may have reached the service."""
+    """Missing or incomplete response; with ``sent`` the request may have reached the service."""
 
-    left: bool
+    sent: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Make a request, read the whole answer → ``Reply | Fault``. ``streamed``: a 2xx is left open,
-    for ``Next``."""
+    """Step: send a request; the outcome is ``Reply | Fault``.
+
+    ``streamed``: leave a successful response open for ``Next``.
+    """
 
     request: Request
     streamed: bool = False
@@ -98,20 +102,22 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The next piece of the open stream → an event, or bytes; None at its end, ``Fault`` where it
-    breaks off."""
+    """Step: read the open stream.
+
+    The outcome is an event or bytes, None at the end, or ``Fault`` if the connection is lost.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait for so many seconds."""
+    """Step: wait for a number of seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Hand this to the one who iterates."""
+    """Step: yield an item to the iterating caller."""
 
     value: Any
 
@@ -121,63 +127,71 @@ Plan = Generator[Step, Any, T]
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How often a call is made, the first pause between (s, then doubling), and the longest pause
-    that the service may ask for.
+class RetryPolicy:
+    """Retry limits and timeouts.
 
-    ``connect``, ``read``: seconds to wait for a connection, and for the next bytes of an answer.
-    ``absence``: how long (s) those who watch wait for a service that is away.
+    ``attempts``: maximum number of attempts. ``first_pause``: seconds before the first retry,
+    doubled for each further one. ``max_retry_after``: maximum Retry-After in seconds that is
+    respected. ``connect``, ``read``: timeouts in seconds. ``max_outage``: seconds that
+    ``watch_batch`` waits for an unavailable service.
     """
 
-    tries: int = 4
-    pause: float = 0.5
-    longest: float = 5.0
+    attempts: int = 4
+    first_pause: float = 0.5
+    max_retry_after: float = 5.0
     connect: float = 5.0
     read: float = 120.0
-    absence: float = 60.0
+    max_outage: float = 60.0
 
 
-#: A pause is spread by so much, so that clients which failed together do not come again together.
+#: Relative jitter of pauses, so that clients do not retry simultaneously.
 _JITTER: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
-    """The tries of a request. ``chance``: a number from 0 to 1."""
+class Retrier:
+    """Retry policy; ``random_number`` returns a random number from 0 to 1."""
 
-    patience: Patience
-    chance: Callable[[], float] = random.random
+    retry_policy: RetryPolicy
+    random_number: Callable[[], float] = random.random
 
     def of(self, request: Request, *, streamed: bool = False) -> Plan[Reply]:
-        """A 2xx. Raises ``Refused`` or ``NoAnswer``."""
-        left = False
-        for attempt in range(1, self.patience.tries + 1):
+        """Plan a request with its retries; return a successful response.
+
+        Raises ``Refused`` or ``NoAnswer``.
+        """
+        sent = False
+        for attempt in range(1, self.retry_policy.attempts + 1):
             outcome = yield Send(request, streamed)
-            least = 0.0
+            minimum = 0.0
             if isinstance(outcome, Reply):
                 if outcome.status < 300:
                     return outcome
-                refused = refusal(outcome)
+                refused = refused_of(outcome)
                 failed: Refused | NoAnswer = refused
-                again = refused.passing and request.repeat is not Repeat.NEVER
-                least = _seconds(outcome.headers.get("retry-after"), self.patience.longest)
+                retry = refused.is_temporary and request.repeat is not Repeat.NEVER
+                minimum = _seconds(
+                    outcome.headers.get("retry-after"), self.retry_policy.max_retry_after
+                )
             else:
-                left = left or outcome.left
-                failed = lost(request, left=left)
-                again = not (outcome.left and request.repeat is Repeat.NEVER)
-            if not again or attempt == self.patience.tries:
+                sent = sent or outcome.sent
+                failed = no_answer(request, sent=sent)
+                retry = not (outcome.sent and request.repeat is Repeat.NEVER)
+            if not retry or attempt == self.retry_policy.attempts:
                 raise failed
-            yield Pause(max(least, self._pause(attempt)))
+            yield Pause(max(minimum, self._pause_seconds(attempt)))
         raise Unsendable("tries must be at least 1")
 
-    def _pause(self, attempt: int) -> float:
+    def _pause_seconds(self, attempt: int) -> float:
         return (
-            self.patience.pause * 2.0 ** (attempt - 1) * (1 - _JITTER + 2 * _JITTER * self.chance())
+            self.retry_policy.first_pause
+            * 2.0 ** (attempt - 1)
+            * (1 - _JITTER + 2 * _JITTER * self.random_number())
         )
 
 
-def refusal(reply: Reply) -> Refused:
-    """What answered with an error may be a proxy that speaks no JSON."""
+def refused_of(reply: Reply) -> Refused:
+    """Return the error of a response; a proxy's body need not be JSON."""
     try:
         found = reply.json()
     except NotUtskick:
@@ -187,14 +201,16 @@ def refusal(reply: Reply) -> Refused:
     )
 
 
-def lost(request: Request, *, left: bool) -> NoAnswer:
-    if not left:
-        return NoAnswer("nothing answers there", key=request.key)
+def no_answer(request: Request, *, sent: bool) -> NoAnswer:
+    if not sent:
+        return NoAnswer("the service does not respond", key=request.key)
     if request.repeat is Repeat.ALWAYS:
-        return NoAnswer("the connection was lost before the answer came")
-    told = "the connection was lost before the answer came, so it may have been accepted or not"
-    return NoAnswer(told, key=request.key, maybe_accepted=True)
+        return NoAnswer("the connection was lost before the response")
+    text = "the connection was lost before the response; the request may have been accepted or not"
+    return NoAnswer(text, key=request.key, maybe_accepted=True)
 
 
-def _seconds(retry_after: str | None, longest: float) -> float:
-    return min(longest, float(retry_after)) if retry_after and retry_after.isdigit() else 0.0
+def _seconds(retry_after: str | None, max_retry_after: float) -> float:
+    return (
+        min(max_retry_after, float(retry_after)) if retry_after and retry_after.isdigit() else 0.0
+    )

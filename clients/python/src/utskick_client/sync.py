@@ -1,4 +1,4 @@
-"""The client for ordinary code: each call returns when it is done."""
+"""Synchronous client; each call returns its result."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ import httpx2
 
 from utskick_client.calls import Call, Flow
 from utskick_client.methods import Methods, SynchronousClient
-from utskick_client.session import Session, Token, fault_of, is_event_stream, who
+from utskick_client.session import Session, Token, caller_headers, fault_of, is_event_stream
 from utskick_client.steps import (
     Fault,
     Item,
     Next,
-    Patience,
     Pause,
     Reply,
     Request,
+    Retrier,
+    RetryPolicy,
     Send,
     Step,
-    Tries,
 )
 
 T = TypeVar("T")
 
 
 class UtskickClient(Methods, SynchronousClient):
-    """``with UtskickClient(url, municipality) as utskick``. Calls raise ``Refused`` or
-    ``NoAnswer``.
+    """Synchronous client: ``with UtskickClient(url, municipality) as utskick``.
 
-    ``token``: see ``Token``. ``origin``: the calling system; ``sent_by``: the person, a login name.
-    ``http``: a client of your own, for proxies, certificates, and limits; it is not closed here.
+    ``token``: see ``Token``. ``origin``: name of the calling system. ``sent_by``: login name of the
+    person. ``http``: your own HTTP client, for proxies, certificates and limits; it is not closed.
+
+    Calls raise ``Refused`` or ``NoAnswer``.
     """
 
-    def __init__(  # noqa: PLR0913 - what a user of the package sees: names say more than an object of settings
+    def __init__(  # noqa: PLR0913 - the public interface: keyword arguments are easier to read
         self,
         url: str,
         municipality: str = "2281",
@@ -45,13 +46,17 @@ class UtskickClient(Methods, SynchronousClient):
         token: Token | None = None,
         origin: str | None = None,
         sent_by: str | None = None,
-        patience: Patience = Patience(),
+        retry_policy: RetryPolicy = RetryPolicy(),
         http: httpx2.Client | None = None,
     ) -> None:
         self._session = Session.of(
-            url, municipality, who=who(origin, sent_by), token=token, patience=patience
+            url,
+            municipality,
+            caller_headers=caller_headers(origin, sent_by),
+            token=token,
+            retry_policy=retry_policy,
         )
-        self._tries = Tries(patience)
+        self._retrier = Retrier(retry_policy)
         self._http = http or httpx2.Client()
         self._owned = http is None
 
@@ -71,42 +76,42 @@ class UtskickClient(Methods, SynchronousClient):
             self._http.close()
 
     def do(self, call: Call[T]) -> T:
-        """Carry out a call."""
-        with _Line(self._http, self._session) as line:
-            plan = self._tries.of(call.request)
-            came: Any = None
+        """Make a call and return its result."""
+        with _Executor(self._http, self._session) as executor:
+            plan = self._retrier.of(call.request)
+            outcome: Any = None
             while True:
                 try:
-                    step = plan.send(came)
+                    step = plan.send(outcome)
                 except StopIteration as done:
                     return call.read(done.value)
-                came = line.carry_out(step)
+                outcome = executor.execute(step)
 
     def iterate(self, flow: Flow[T]) -> Generator[T, None, None]:
-        """Carry out what is iterated over."""
-        with _Line(self._http, self._session) as line:
-            steps = flow.steps(self._tries)
-            came: Any = None
+        """Iterate over the items of a flow."""
+        with _Executor(self._http, self._session) as executor:
+            steps = flow.steps(self._retrier)
+            outcome: Any = None
             while True:
                 try:
-                    step = steps.send(came)
+                    step = steps.send(outcome)
                 except StopIteration:
                     return
                 if isinstance(step, Item):
-                    came = None
+                    outcome = None
                     yield step.value
                 else:
-                    came = line.carry_out(step)
+                    outcome = executor.execute(step)
 
 
-class _Line:
-    """Carries out steps; holds the one stream that is open."""
+class _Executor:
+    """Executor of the steps of a call; holds at most one open stream."""
 
     def __init__(self, http: httpx2.Client, session: Session) -> None:
         self._http = http
         self._session = session
         self._stack = ExitStack()
-        self._pieces: Iterator[Any] = iter(())
+        self._stream: Iterator[Any] = iter(())
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +124,7 @@ class _Line:
     ) -> None:
         self._stack.close()
 
-    def carry_out(self, step: Step) -> Any:
+    def execute(self, step: Step) -> Any:
         match step:
             case Send(request, streamed):
                 return self._send(request, streamed=streamed)
@@ -128,17 +133,17 @@ class _Line:
             case Pause(seconds):
                 time.sleep(seconds)
             case Item():
-                raise TypeError("a call that is not iterated over has no items")
+                raise TypeError("only an iteration has items")
         return None
 
     def _send(self, request: Request, *, streamed: bool) -> Reply | Fault:
         self._stack.close()
         try:
-            built = self._http.build_request(**self._session.asked(request))
+            built = self._http.build_request(**self._session.arguments(request))
             response = self._http.send(built, auth=self._session.auth, stream=True)
             self._stack.callback(response.close)
             if streamed and response.status_code < 300:
-                self._pieces = iter(
+                self._stream = iter(
                     httpx2.EventSource(response)
                     if is_event_stream(response)
                     else response.iter_bytes()
@@ -150,6 +155,6 @@ class _Line:
 
     def _next(self) -> Any:
         try:
-            return next(self._pieces, None)
+            return next(self._stream, None)
         except httpx2.HTTPError as fault:
             return fault_of(fault)

@@ -1,5 +1,7 @@
-"""Between our dataclasses and JSON: snake_case here, camelCase there; what is None is left out;
-what is unknown stays in ``raw``."""
+"""Conversion between dataclasses and JSON.
+
+snake_case becomes camelCase, None is omitted, and unknown members are kept in ``raw``.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,10 @@ from utskick_client.errors import NotUtskick, Unsendable
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """How a field stands in JSON: ``Annotated[str, Wire("filename")]``. ``name`` None: not at all.
-    ``encode``: how its value is written."""
+    """JSON representation of a field, as in ``Annotated[str, Wire("filename")]``.
+
+    ``name``: member name, None if it is not in JSON. ``encode``: conversion of its value.
+    """
 
     name: str | None
     encode: Callable[[Any], Any] | None = None
@@ -27,18 +31,18 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A field that stands in JSON. ``needed``: there is always such a member."""
+    """Field with a JSON member; ``required`` if the member is always present."""
 
     attribute: str
     name: str
     hint: Any
     encode: Callable[[Any], Any]
-    needed: bool
+    required: bool
 
 
 @cache
 def members_of(kind: Any) -> tuple[Member, ...]:
-    """Of a dataclass."""
+    """Return the members of a dataclass."""
     hints = get_type_hints(kind, include_extras=True)
     found = []
     for of in fields(kind):
@@ -47,14 +51,14 @@ def members_of(kind: Any) -> tuple[Member, ...]:
             hint, wire = get_args(hint)
         name = wire.name if wire is not None else camel(of.name)
         if name is not None:
-            needed = of.default is MISSING and of.default_factory is MISSING
+            required = of.default is MISSING and of.default_factory is MISSING
             found.append(
                 Member(
                     of.name,
                     name,
                     hint,
-                    (wire.encode if wire is not None else None) or written,
-                    needed,
+                    (wire.encode if wire is not None else None) or to_json,
+                    required,
                 )
             )
     return tuple(found)
@@ -70,10 +74,10 @@ def camel(name: str) -> str:
 
 @dataclass(frozen=True)
 class Body:
-    """A part of a request's body."""
+    """Part of a request body."""
 
     def members(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the JSON members."""
         found = [
             (member, getattr(self, member.attribute))
             for member in members_of(cast(Hashable, type(self)))
@@ -82,12 +86,12 @@ class Body:
 
 
 def base64_of(text: str | bytes) -> str:
-    """Of text: as UTF-8."""
+    """Encode bytes, or text in UTF-8."""
     return b64encode(text.encode() if isinstance(text, str) else text).decode()
 
 
-def written(value: Any) -> Any:
-    """Bytes become base64, days and times ISO 8601."""
+def to_json(value: Any) -> Any:
+    """Convert a value for JSON: bytes to base64, dates and times to ISO 8601."""
     if isinstance(value, Body):
         return value.members()
     if isinstance(value, bytes):
@@ -97,22 +101,21 @@ def written(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, Mapping):
-        return {str(name): written(item) for name, item in value.items()}
+        return {str(name): to_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [written(item) for item in value]
+        return [to_json(item) for item in value]
     return value
 
 
 def encoded(value: Any) -> bytes:
-    """The same value gives the same bytes, on every machine. Raises ``Unsendable`` where JSON or
-    UTF-8 has no such thing."""
+    """Serialise equal values to equal bytes; raise ``Unsendable`` if that is impossible."""
     try:
         return json.dumps(
-            written(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+            to_json(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False
         ).encode()
     except ValueError:
         raise Unsendable(
-            "the body holds a number or a character that JSON in UTF-8 cannot hold"
+            "the body contains a number or a character that cannot be encoded as JSON in UTF-8"
         ) from None
 
 
@@ -121,7 +124,7 @@ def encoded(value: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Part of an answer. ``raw``: all of it, with the members that this release does not know."""
+    """Part of a response; ``raw`` contains all members, including unknown ones."""
 
     raw: Annotated[Mapping[str, Any], Wire(None)] = field(
         default_factory=dict, repr=False, compare=False
@@ -132,30 +135,28 @@ R = TypeVar("R", bound=Result)
 Reader = Callable[[Any], Any]
 
 
-def decoded(body: bytes) -> Any:
-    """Raises ``NotUtskick`` where it is no JSON."""
+def parse_json(body: bytes) -> Any:
+    """Parse JSON; raise ``NotUtskick`` if it is malformed."""
     try:
         return json.loads(body)
     except ValueError:
-        raise NotUtskick(
-            "what answers there is not Utskick's API: it does not speak JSON"
-        ) from None
+        raise NotUtskick("the response is not from Utskick's API: it is not JSON") from None
 
 
 def read(kind: type[R], members: Any) -> R:
-    """Raises ``NotUtskick`` where a member that is always there is not."""
+    """Parse a result; raise ``NotUtskick`` if a required member is missing."""
     if not isinstance(members, Mapping):
         raise NotUtskick(
-            f"what answers there is not Utskick's API: an object was expected, {kind.__name__}"
+            f"the response is not from Utskick's API: expected an object, {kind.__name__}"
         )
     found: dict[str, Any] = {"raw": members}
-    for attribute, name, reader, needed in _plan(cast(Hashable, kind)):
+    for attribute, name, reader, required in _plan(cast(Hashable, kind)):
         value = members.get(name)
         if value is not None:
             found[attribute] = reader(value) if reader else value
-        elif needed:
+        elif required:
             raise NotUtskick(
-                f"what answers there is not Utskick's API: {kind.__name__} without {name}"
+                f"the response is not from Utskick's API: {kind.__name__} without {name}"
             )
     return kind(**found)
 
@@ -163,7 +164,7 @@ def read(kind: type[R], members: Any) -> R:
 def read_list(kind: type[R], items: Any) -> tuple[R, ...]:
     if not isinstance(items, list):
         raise NotUtskick(
-            f"what answers there is not Utskick's API: a list was expected, of {kind.__name__}"
+            f"the response is not from Utskick's API: expected a list of {kind.__name__}"
         )
     return tuple(read(kind, item) for item in items)
 
@@ -171,13 +172,13 @@ def read_list(kind: type[R], items: Any) -> tuple[R, ...]:
 @cache
 def _plan(kind: Any) -> tuple[tuple[str, str, Reader | None, bool], ...]:
     return tuple(
-        (member.attribute, member.name, _reader(member.hint), member.needed)
+        (member.attribute, member.name, _reader(member.hint), member.required)
         for member in members_of(kind)
     )
 
 
 def _reader(hint: Any) -> Reader | None:
-    """How a value of this type is read; None: as it is."""
+    """Return the converter for values of this type, or None."""
     if get_origin(hint) in (Union, types.UnionType):
         [hint] = [one for one in get_args(hint) if one is not type(None)]
     if get_origin(hint) is tuple:

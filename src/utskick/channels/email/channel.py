@@ -126,8 +126,10 @@ class EmailChannel(ChannelDefaults):
         attachments: Sequence[Attachment],  # noqa: ARG002
         asked: RequestContext,  # noqa: ARG002
     ) -> list[Violation]:
-        """Of what another channel's request hands over: a sender that the municipality may send
-        from."""
+        """Of what another channel's request hands over.
+
+        A sender that the municipality may send from.
+        """
         sender = sender_of(content)
         if sender is None:
             return []
@@ -161,7 +163,7 @@ class EmailChannel(ChannelDefaults):
         return tuple(fitting) or names
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
-        """Always resend: a second copy has the same Message-ID and identical bytes."""
+        """Resend: a second copy has the same Message-ID and identical bytes."""
         return "resend"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:

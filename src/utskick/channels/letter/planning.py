@@ -83,8 +83,10 @@ def _address_faults(request: LetterRequest) -> list[Violation]:
 def _legs(
     request: LetterRequest, attachments: tuple[Attachment, ...], settings: LetterSettings
 ) -> dict[str, Leg]:
-    """What each way is given, in the order in which they are tried. A way that no attachment may go
-    by is none."""
+    """Return what each way is given, in the order in which they are tried.
+
+    A way that no attachment may go by is none.
+    """
     legs: dict[str, Leg] = {}
     if digital := _indexes(request, "DIGITAL_MAIL"):
         content = request.model_dump(

@@ -214,7 +214,7 @@ class SnailMailChannel(ChannelDefaults):
         return next(served, None)
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
-        """Always resend: a repeated hand-over only completes what is missing (``handover.py``)."""
+        """Resend: a repeated hand-over only completes what is missing (``handover.py``)."""
         return "resend"
 
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:

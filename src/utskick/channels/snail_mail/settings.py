@@ -179,7 +179,7 @@ class SftpAccount(_PrintAccount):
 
 
 class SmbAccount(_PrintAccount):
-    """An SMB share (SMB 2 and 3). ``username``: ``domain\\user`` or ``user@domain``."""
+    r"""An SMB share (SMB 2 and 3). ``username``: ``domain\user`` or ``user@domain``."""
 
     provider: Literal["smb"]
     path: str = "."

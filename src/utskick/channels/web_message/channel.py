@@ -126,7 +126,7 @@ class WebMessageChannel(ChannelDefaults):
         return (name,) if name is not None else ()
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
-        """Always hold: Open-E does not recognise a message, and a second one would be visible."""
+        """Hold: Open-E does not recognise a message, and a second one would be visible."""
         return "hold"
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002

@@ -25,7 +25,6 @@ from utskick_client import (
     Letter,
     LetterAttachment,
     LetterParty,
-    Manner,
     Message,
     MessageParty,
     Messages,
@@ -33,6 +32,7 @@ from utskick_client import (
     Party,
     Pdf,
     Push,
+    SendOptions,
     Slack,
     SnailMail,
     SnailMailAttachment,
@@ -54,7 +54,7 @@ BILL: Final = pdf_page(
 )
 _TEXT: Final = "Byggnadsnämnden har beviljat din ansökan om bygglov. Beslutet är bifogat."
 _SUBJECT: Final = "Beslut om bygglov – åäö"
-_AT_ONCE: Final = Manner(wait=False)
+_AT_ONCE: Final = SendOptions(wait=False)
 
 #: Message type of a delivery in the contract → channel.
 CHANNELS: Final = {

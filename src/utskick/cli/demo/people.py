@@ -53,7 +53,8 @@ async def add_person(
 ) -> Person:
     """Add a person to the directory.
 
-    ``magic``: behaviour of the mailbox (docs/reference/sandbox.md). ``more``: further members of the party.
+    ``magic``: behaviour of the mailbox (docs/reference/sandbox.md). ``more``: further members of
+    the party.
     """
     name = _NAMES[serial % len(_NAMES)]
     first, _, last = name.partition(" ")

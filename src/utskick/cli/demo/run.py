@@ -21,12 +21,12 @@ from utskick.cli.demo.ledgers import Comparison, RequestedDelivery, compare
 from utskick.cli.demo.samples import AcceptedBatch
 from utskick.cli.progress import Watched, WatchLimits, watch
 from utskick.cli.recipients_csv import SMS
-from utskick_client import AsyncUtskickClient, DeliveryResult, Patience
+from utskick_client import AsyncUtskickClient, DeliveryResult, RetryPolicy
 
 _MUNICIPALITY: Final = "2281"
 #: Delivery reports are at most 3 s late; a gateway without reports never confirms.
 _LIMITS: Final = WatchLimits(quiet=3.5, timeout=45)
-_PATIENCE: Final = Patience(absence=5)
+_RETRY_POLICY: Final = RetryPolicy(max_outage=5)
 
 
 def run(*, keep: Path | None = None, letters: Path | None = None) -> int:
@@ -63,7 +63,7 @@ async def _run(keep: Path | None, letters: Path | None) -> int:
         )
         token = sandbox_credentials(addresses.api, folder / "data")
         client = await stack.enter_async_context(
-            open_client(ServiceTarget(addresses.api, _MUNICIPALITY, token), _PATIENCE)
+            open_client(ServiceTarget(addresses.api, _MUNICIPALITY, token), _RETRY_POLICY)
         )
         result = await _send_and_compare(client, addresses)
         if letters is not None:

@@ -13,7 +13,7 @@ from utskick.cli.demo.ledgers import Contents, RequestedDelivery
 from utskick.cli.payloads import EmailContent, LocalFile, SmsContent
 from utskick.cli.recipients_csv import EMAIL, SMS, ListKind, parse_recipients
 from utskick.domain.recipient import Recipient
-from utskick_client import AsyncUtskickClient, Manner
+from utskick_client import AsyncUtskickClient, SendOptions
 
 _ESCAPED = str.maketrans({"\\": r"\\", "(": r"\(", ")": r"\)"})
 
@@ -116,7 +116,7 @@ async def _one(
     content: SmsContent | EmailContent,
     recipient: Recipient,
 ) -> AcceptedBatch:
-    message = await payloads.send(client, content.to_one(recipient), Manner())
+    message = await payloads.send(client, content.to_one(recipient), SendOptions())
     requested = _requested(kind, content, recipient, message.deliveries[0].delivery_id)
     return AcceptedBatch(f"one {_NOUNS[kind.channel]}", message.batch_id or "", (requested,))
 
@@ -125,7 +125,7 @@ async def _many(
     client: AsyncUtskickClient, kind: ListKind, content: SmsContent | EmailContent
 ) -> AcceptedBatch:
     people = recipients(kind)
-    batch = await payloads.send_batch(client, content.to_many(people), Manner())
+    batch = await payloads.send_batch(client, content.to_many(people), SendOptions())
     # The answer keeps the order of the request.
     pairs = zip(people, batch.messages, strict=True)
     requested = tuple(

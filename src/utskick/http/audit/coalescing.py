@@ -1,5 +1,7 @@
-"""Coalescing of events: log the first events of a key each minute, and summarise the rest as a
-count."""
+"""Coalescing of events.
+
+The first events of a key each minute are logged; the rest is summarised as a count.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,11 @@ MINUTE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class EventKey:
-    """Key of an event. ``municipality_id``: the one with the audit log; ``source``: client or
-    address, None for all beyond the number that is kept apart; ``reason``: of a small set."""
+    """Key of an event.
+
+    ``municipality_id``: the one with the audit log; ``source``: client or address, None for all
+    beyond the number that is kept apart; ``reason``: of a small set.
+    """
 
     municipality_id: str
     source: str | None
@@ -26,9 +31,11 @@ class EventKey:
 
 @dataclass(slots=True)
 class EventCount(Generic[T]):
-    """Events of one key in one minute. ``left``: how many may still be logged individually;
-    ``suppressed``: how many were only counted; ``names``, ``last``: their operations and the last
-    of them."""
+    """Events of one key in one minute.
+
+    ``left``: how many may still be logged individually; ``suppressed``: how many were only counted;
+    ``names``, ``last``: their operations and the last of them.
+    """
 
     left: int
     timer: asyncio.TimerHandle

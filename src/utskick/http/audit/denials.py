@@ -1,5 +1,6 @@
-"""Audit of denied calls, in the log of the client's municipality and in that of the municipality
-that the call was aimed at.
+"""Audit of denied calls.
+
+In the log of the client's municipality and in that of the municipality that the call was aimed at.
 
 Audit writes are bounded in time and volume; if the database is unavailable, the response is
 unchanged.
@@ -41,8 +42,11 @@ _WAIT, _PATIENCE, _AT_ONCE = 0.5, 10.0, 200
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A call that was denied. ``municipality_id``: that of the path, served or not. ``grant``: None
-    where there was no valid token; ``audit``: how the operation is audited."""
+    """A call that was denied.
+
+    ``municipality_id``: that of the path, served or not. ``grant``: None where there was no valid
+    token; ``audit``: how the operation is audited.
+    """
 
     request: Request
     operation: str
@@ -68,8 +72,10 @@ class Denial:
 
 
 class DenialLog:
-    """Writes entries of denied calls, coalesced. ``municipalities``: those that are served;
-    ``minute``: seconds for which calls are counted."""
+    """Writes entries of denied calls, coalesced.
+
+    ``municipalities``: those that are served; ``minute``: seconds for which calls are counted.
+    """
 
     def __init__(
         self,
@@ -91,8 +97,11 @@ class DenialLog:
         self._writing: set[asyncio.Task[None]] = set()
 
     async def note(self, denial: Denial) -> None:
-        """Record a denied call before it is answered. Returns when the entry is committed, or after
-        half a second: then writing continues, and a failure is logged."""
+        """Record a denied call before it is answered.
+
+        Returns when the entry is committed, or after half a second: then writing continues, and a
+        failure is logged.
+        """
         counters = self._clients if denial.grant is not None else self._strangers
         individual = []
         for municipality_id in self._logs(denial):
@@ -113,8 +122,10 @@ class DenialLog:
             await asyncio.wait(self._writing, timeout=_PATIENCE)
 
     def _logs(self, denial: Denial) -> Sequence[str]:
-        """Return the municipalities that get an entry: that of the path and, where the client
-        belongs to another, those of the client."""
+        """Return the municipalities that get an entry.
+
+        That of the path and, where the client belongs to another, those of the client.
+        """
         aimed = {denial.municipality_id} & self._served
         grant = denial.grant
         own = (
@@ -138,8 +149,10 @@ class DenialLog:
         return AuditEntry(Action.REFUSED, denial.caller(municipality_id), self._clock(), subject)
 
     def _party(self, denial: Denial) -> tuple[str, str] | None:
-        """Return municipality and party id of the person whom an authenticated client named; None
-        where there is none."""
+        """Return municipality and party id of the person whom an authenticated client named.
+
+        None where there is none.
+        """
         if denial.grant is None or denial.municipality_id not in self._served:
             return None
         _, party = named_in(denial.request, denial.audit)
@@ -170,8 +183,10 @@ class DenialLog:
     def _write(
         self, entries: Sequence[AuditEntry], party: tuple[str, str] | None
     ) -> asyncio.Task[None] | None:
-        """Start writing entries; None where too many are being written, and these are only
-        logged."""
+        """Start writing entries.
+
+        Returns None where too many are being written, and these are only logged.
+        """
         if len(self._writing) >= _AT_ONCE:
             _lost(entries, "too many at once")
             return None

@@ -24,8 +24,10 @@ _FREE: Final = ("fileName",)
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """How an operation is audited. ``subject``: parameters of the path or the query that are
-    recorded as they are; ``party``: the one that names the person.
+    """How an operation is audited.
+
+    ``subject``: parameters of the path or the query that are recorded as they are; ``party``: the
+    one that names the person.
 
     A parameter of the path wins over one of the query with the same name.
     """
@@ -57,8 +59,10 @@ async def naming(entry: AuditEntry, database: Database, party_id: UUID) -> Audit
 
 
 def named_in(request: Request, audit: Audit | None) -> tuple[dict[str, str], str | None]:
-    """Return the ids in the path by name, and the person, of a request that was denied. Values are
-    as written and not validated."""
+    """Return the ids in the path by name, and the person, of a request that was denied.
+
+    Values are as written and not validated.
+    """
     path: Mapping[str, str] = request.path_params
     named = {
         name: str(value)

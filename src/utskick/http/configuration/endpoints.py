@@ -1,5 +1,8 @@
-"""Endpoints of /configuration: what a municipality, an organisation or a department sets of
-channels and limits, and the effective values."""
+"""Endpoints of /configuration.
+
+What a municipality, an organisation or a department sets of channels and limits, and the effective
+values.
+"""
 
 from __future__ import annotations
 
@@ -100,8 +103,10 @@ def _change(request: Request, place: tuple[Unit, str], entry: AuditEntry) -> Cha
 
 
 def _seen(request: Request) -> Collection[str] | None:
-    """Return the versions in ``If-Match`` (RFC 9110 section 13.1.1); weak ones match nothing. None:
-    the header is absent."""
+    """Return the versions in ``If-Match`` (RFC 9110 section 13.1.1); weak ones match nothing.
+
+    None: the header is absent.
+    """
     given = request.headers.getlist("if-match")
     if not given:
         return None

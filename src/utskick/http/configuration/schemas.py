@@ -11,8 +11,10 @@ from utskick.http.operation.schemas import Response, member
 
 
 class ConfigurationRequest(RootModel[dict[str, Any]]):
-    """Members of the section, named as in the settings file (docs/reference/settings.md). Members that are
-    left out are inherited."""
+    """Members of the section, named as in the settings file (docs/reference/settings.md).
+
+    Members that are left out are inherited.
+    """
 
 
 class EffectiveValue(Response):

@@ -26,8 +26,10 @@ LIMIT = 262_144
 
 
 def kept_here(service: ApiContext) -> None:
-    """Check that contact settings are kept here. Raises ``NotAllowedHere`` where another service
-    keeps them."""
+    """Check that contact settings are kept here.
+
+    Raises ``NotAllowedHere`` where another service keeps them.
+    """
     if not service.keeps_contacts:
         raise NotAllowedHere(
             "contact settings are kept by a service of the municipality (directory.contacts is "

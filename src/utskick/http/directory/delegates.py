@@ -1,5 +1,7 @@
-"""Endpoints of /delegates: agents who receive copies of messages to a principal (contact settings
-2.0). Delegates and filters are bound to the municipality."""
+"""Endpoints of /delegates: agents who receive copies of messages to a principal.
+
+Contact settings 2.0. Delegates and filters are bound to the municipality.
+"""
 
 from __future__ import annotations
 

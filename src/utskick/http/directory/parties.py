@@ -1,5 +1,7 @@
-"""Endpoints of /parties: directory entries. A number is accepted in the body and never returned in
-full."""
+"""Endpoints of /parties: directory entries.
+
+A number is accepted in the body and never returned in full.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Endpoints of /push/subscriptions: devices of a party. Addresses and keys are accepted and never
-returned."""
+"""Endpoints of /push/subscriptions: devices of a party.
+
+Addresses and keys are accepted and never returned.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Request models of the directory. Those of contact settings and delegates follow the contract
-(contact settings 2.0)."""
+"""Request models of the directory.
+
+Those of contact settings and delegates follow the contract (contact settings 2.0).
+"""
 
 from __future__ import annotations
 
@@ -52,8 +54,10 @@ ShortText = Annotated[
 
 
 class ContactChannelBody(Body):
-    """A contact channel. PUSH goes to the devices that the party has registered and needs no
-    destination."""
+    """A contact channel.
+
+    PUSH goes to the devices that the party has registered and needs no destination.
+    """
 
     contact_method: Method = Field(description="Method of contact", examples=["SMS"])
     alias: ShortText = Field(description="Name by the calling system", examples=["Arbetet"])
@@ -89,8 +93,10 @@ class ContactChannelBody(Body):
 
 
 class ContactSettingCreateRequest(Body):
-    """A contact setting: ``partyId`` for that of a party, ``createdById`` for a virtual one that
-    another setting owns."""
+    """A contact setting.
+
+    ``partyId``: that of a party; ``createdById``: a virtual one that another setting owns.
+    """
 
     party_id: Uuid | None = Field(
         default=None,
@@ -119,8 +125,10 @@ class ContactSettingCreateRequest(Body):
 
 
 class ContactSettingUpdateRequest(Body):
-    """Changes of a contact setting. Members that are left out stay unchanged; channels are replaced
-    as a whole."""
+    """Changes of a contact setting.
+
+    Members that are left out stay unchanged; channels are replaced as a whole.
+    """
 
     alias: Short | None = Field(
         default=None, description="Name by the calling system", examples=["Arbetet"]
@@ -173,8 +181,10 @@ class FilterBody(Body):
 
 
 class DelegateCreateRequest(Body):
-    """A delegate: the agent receives copies of the messages to the principal where a filter
-    matches."""
+    """A delegate.
+
+    The agent receives copies of the messages to the principal where a filter matches.
+    """
 
     principal_id: Uuid = Field(
         description="Contact setting of the principal",
@@ -267,8 +277,10 @@ class PartyRequest(Body):
 
 
 def _secure(value: str) -> bool:
-    """Return whether a URL is https, or a push service on this machine, as browsers define a secure
-    context (W3C Secure Contexts section 3.1)."""
+    """Return whether a URL is https, or a push service on this machine.
+
+    As browsers define a secure context (W3C Secure Contexts section 3.1).
+    """
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port

@@ -29,7 +29,6 @@ from utskick.http.directory.schemas import (
 from utskick.http.operation import Answer, Audit, Body, Operation, Route, query
 from utskick.http.operation.examples import EXAMPLES
 from utskick.http.operation.parameters import ANY_OTHER
-from utskick.http.privacy.operations import operations as privacy_operations
 
 _CHANGE: Final = Action.CHANGE_DIRECTORY
 _CREATED: Final = Answer(description="Created", headers=("Location",))
@@ -65,7 +64,6 @@ def operations(service: ApiContext) -> list[Route]:
         Route(DELETE_FILTER, delegates.delete_filter),
         Route(PUT_PARTY, parties.put),
         Route(GET_PARTY, parties.read),
-        *privacy_operations(service),
         Route(CREATE_DEVICE, devices.create),
         Route(LIST_DEVICES, devices.find),
         Route(DELETE_DEVICE, devices.delete),

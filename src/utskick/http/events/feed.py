@@ -25,8 +25,10 @@ class FeedCalls:
         self._feed = Feed(service.database)
 
     async def events(self, request: Request) -> Response:
-        """Return a page; a client that continues from ``next`` receives every event exactly
-        once."""
+        """Return a page of the feed.
+
+        A client that continues from ``next`` receives every event exactly once.
+        """
         parameters = Parameters("getEvents", self._service.municipalities)
         municipality_id = parameters.municipality(
             request.path_params.get("municipalityId", self._service.default_municipality)

@@ -1,5 +1,7 @@
-"""Endpoints of /webhooks: a calling system registers URLs that receive status changes of its
-deliveries."""
+"""Endpoints of /webhooks.
+
+A calling system registers URLs that receive status changes of its deliveries.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,10 @@ _LIMIT = 65_536
 
 
 class WebhookEndpoints:
-    """Endpoints below ``/{municipalityId}/webhooks``. Each calling system of a client sees its own
-    only."""
+    """Endpoints below ``/{municipalityId}/webhooks``.
+
+    Each calling system of a client sees its own only.
+    """
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -88,8 +92,10 @@ class WebhookEndpoints:
         )
 
     async def ping(self, request: Request, change: AuditEntry) -> Response:
-        """Call the receiver now, also where it is disabled, and return status and reason, never the
-        content of its response."""
+        """Call the receiver now, also where it is disabled.
+
+        Returns status and reason, never the content of its response.
+        """
         owner, (webhook_id,) = self._owned(request, "pingWebhook", "id")
         now = self._service.clock()
         async with answering():
@@ -114,8 +120,10 @@ class WebhookEndpoints:
         )
 
     def _owned(self, request: Request, operation: str, *names: str) -> tuple[Owner, list[UUID]]:
-        """Return the owner of the webhooks, and the ids in the path. Raises ``Invalid`` with every
-        violation."""
+        """Return the owner of the webhooks, and the ids in the path.
+
+        Raises ``Invalid`` with every violation.
+        """
         parameters = Parameters(operation, self._service.municipalities)
         municipality_id = parameters.municipality(request.path_params["municipalityId"])
         ids = [parameters.uuid(name, request.path_params[name]) for name in names]

@@ -1,5 +1,7 @@
-"""Endpoints of the history: the conversation with a party, a message with its content, and its
-files (contract section 8)."""
+"""Endpoints of the history: conversations, messages with their content, and files.
+
+Contract section 8.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,10 @@ class Histories:
     # -- a party ----------------------------------------
 
     async def conversation(self, request: Request) -> Response:
-        """Serve ``GET /{municipalityId}/conversation-history/{partyId}``, newest first, both days
-        inclusive (Q20)."""
+        """Serve ``GET /{municipalityId}/conversation-history/{partyId}``, newest first.
+
+        Both days are inclusive (Q20).
+        """
         parameters, municipality_id = self._parameters(request, "getConversationHistory")
         party_id = str(parameters.uuid("partyId", request.path_params["partyId"]))
         between = _between(*parameters.days(request))
@@ -52,8 +56,10 @@ class Histories:
         )
 
     async def short_conversation(self, request: Request) -> Response:
-        """Serve ``GET /{personId}/conversationHistory`` (contract 0.1): sender and message, newest
-        first."""
+        """Serve ``GET /{personId}/conversationHistory`` (contract 0.1).
+
+        Sender and message, newest first.
+        """
         person = request.path_params["personId"]
         parameters = Parameters("getConversationHistory", self._service.municipalities)
         between = _between(*parameters.days(request))
@@ -137,8 +143,11 @@ class Histories:
 
 
 def content_of(service: ApiContext, entry: HistoryEntry) -> dict[str, Any]:
-    """Return the content in the form of the contract: as its channel or the system it was imported
-    from shows it; ``{"erased": True}`` where it was erased."""
+    """Return the content in the form of the contract.
+
+    As its channel or the system it was imported from shows it; ``{"erased": True}`` where it was
+    erased.
+    """
     if entry.erased:
         return {"erased": True}
     if entry.recorded:
@@ -147,8 +156,10 @@ def content_of(service: ApiContext, entry: HistoryEntry) -> dict[str, Any]:
 
 
 def without_bytes(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content without ``content`` and ``base64Data`` of its files (contract 8.3); files
-    that were imported inline keep theirs."""
+    """Return the content without ``content`` and ``base64Data`` of its files (contract 8.3).
+
+    Files that were imported inline keep theirs.
+    """
     lists = {name: content[name] for name in recorded.LISTS if isinstance(content.get(name), list)}
     bare = {
         name: [{k: v for k, v in entry.items() if k not in recorded.DATA} for entry in entries]
@@ -158,8 +169,11 @@ def without_bytes(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _between(since: date | None, until: date | None) -> Between:
-    """Return the bounds of a period. The first and the last year of the calendar stand for no
-    bound, since their midnights in UTC may lie outside it."""
+    """Return the bounds of a period.
+
+    The first and the last year of the calendar stand for no bound, since their midnights in UTC may
+    lie outside it.
+    """
     return Between(
         midnight(since) if since and since.year > 1 else None,
         midnight(until + timedelta(days=1)) if until and until.year < MAXYEAR else None,

@@ -1,5 +1,7 @@
-"""Endpoints of statistics: number of deliveries by type, department and outcome (contract section
-10)."""
+"""Endpoints of statistics: number of deliveries by type, department and outcome.
+
+Contract section 10.
+"""
 
 from __future__ import annotations
 
@@ -127,8 +129,10 @@ def _by_type(tallies: Iterable[DeliveryCount]) -> dict[str, Any]:
 
 
 def _routed(kind: str, found: Iterable[DeliveryCount]) -> dict[str, Any]:
-    """Return the counters of a routed request by channel, and the number that no channel could
-    carry."""
+    """Return the counters of a routed request by channel.
+
+    And the number that no channel could carry.
+    """
     of_kind = [tally for tally in found if tally.original_type == kind]
     undeliverable = sum(
         t.number for t in of_kind if t.message_type == kind and t.word != ContractStatus.PENDING

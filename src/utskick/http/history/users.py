@@ -145,8 +145,10 @@ class UserCalls:
     async def _people(
         self, municipality_id: str, entries: Iterable[HistoryEntry]
     ) -> Mapping[UUID, str]:
-        """Return personal and organisation numbers, from the embedded directory only (contract
-        Q29)."""
+        """Return personal and organisation numbers.
+
+        From the embedded directory only (contract Q29).
+        """
         wanted = {
             found
             for each in entries
@@ -209,8 +211,10 @@ _ADDRESS: Final = (
 
 
 def _visible(entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
-    """Leave out a digital letter that did not arrive where the same person received it on paper
-    (contract 9.2)."""
+    """Leave out a digital letter that did not arrive where paper reached the person.
+
+    Contract 9.2.
+    """
     on_paper = {
         each.draft.recipient.party_id
         for each in entries

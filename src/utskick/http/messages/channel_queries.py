@@ -36,8 +36,10 @@ class ChannelQueryOperation:
 
 
 class BatchCloseOperation:
-    """Endpoint of ``POST …/snail-mail/batch/{batchId}``: the batch may be handed over. May be
-    repeated (contract 6.3)."""
+    """Endpoint of ``POST …/snail-mail/batch/{batchId}``: the batch may be handed over.
+
+    May be repeated (contract 6.3).
+    """
 
     def __init__(self, service: ApiContext, channel: str, gathering: BatchPolicy) -> None:
         self._service = service

@@ -25,8 +25,11 @@ _OPERATION: Final = "getBatchEvents"
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """Times of a stream in seconds: between keep-alive comments, until a client that does not read
-    is disconnected, of the whole stream, and until the client reconnects."""
+    """Times of a stream in seconds.
+
+    Between keep-alive comments, until a client that does not read is disconnected, of the whole
+    stream, and until the client reconnects.
+    """
 
     ping: float = 15.0
     unread: float = 30.0
@@ -55,8 +58,10 @@ class ProgressStream:
 
 
 class Stream(EventSourceResponse):
-    """Response with server-sent events. A client that does not read is disconnected; the place is
-    released however the stream ends."""
+    """Response with server-sent events.
+
+    A client that does not read is disconnected; the place is released however the stream ends.
+    """
 
     def __init__(
         self, events: AsyncIterator[ServerSentEvent], leave: Callable[[], None], manner: Manner
@@ -85,8 +90,10 @@ class Stream(EventSourceResponse):
 async def _changes(
     watch: BatchWatcher, batch_id: UUID, *, follow: bool, manner: Manner
 ) -> AsyncIterator[ServerSentEvent]:
-    """Yield the changes since the last event. A slow reader misses intermediate states and delays
-    nobody."""
+    """Yield the changes since the last event.
+
+    A slow reader misses intermediate states and delays nobody.
+    """
     clock = asyncio.get_running_loop().time
     end, number = clock() + manner.life, 0
     last: ProgressSnapshot | None = None

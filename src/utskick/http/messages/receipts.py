@@ -1,5 +1,7 @@
-"""Endpoint of POST /receipts/…: delivery reports of providers, verified by the channel and stored
-by the engine."""
+"""Endpoint of POST /receipts/….
+
+Delivery reports of providers, verified by the channel and stored by the engine.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Response bodies of deliveries, messages and batches, with the members of the contract and those
-of Utskick."""
+"""Response bodies of deliveries, messages and batches.
+
+With the members of the contract and those of Utskick.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,10 @@ def delivery_of(state: DeliveryState) -> dict[str, Any]:
 
 
 def overall(states: Sequence[DeliveryState]) -> ContractStatus:
-    """Return the status of a routed delivery from those of its legs: pending while any is, else the
-    best outcome."""
+    """Return the status of a routed delivery from those of its legs.
+
+    Pending while any is, else the best outcome.
+    """
     words = [
         contract_status(state.status, state.reason.code if state.reason else None)
         for state in states
@@ -84,8 +88,10 @@ def message_of(states: Sequence[DeliveryState]) -> dict[str, Any]:
 
 
 def accepted_message(numbered: NumberedRequest) -> dict[str, Any]:
-    """Build MessageResult of a request that was accepted and is not waited for: without ``status``,
-    as the contract."""
+    """Build MessageResult of a request that was accepted and is not waited for.
+
+    Without ``status``, as the contract.
+    """
     message_id, delivery_id = numbered.ids[0]
     return without_nulls(
         {
@@ -101,8 +107,10 @@ def accepted_message(numbered: NumberedRequest) -> dict[str, Any]:
 
 
 def accepted_batch(numbered: NumberedRequest) -> Iterator[bytes]:
-    """Yield MessageBatchResult in pieces, in the order of the request: 100 000 messages are 18
-    MB."""
+    """Yield MessageBatchResult in pieces, in the order of the request.
+
+    100 000 messages are 18 MB.
+    """
     plan = numbered.plan
     head = without_nulls(
         {"batchId": str(numbered.batch_id), "reference": plan.reference, **plan.remarks}

@@ -1,68 +1,38 @@
-"""Response models of messages: results, statuses and problems, with the members of the contract and
-those of Utskick."""
+"""Response models of messages.
+
+Results, statuses and problems, with the members of the contract and those of Utskick.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, RootModel
+from pydantic import RootModel
 
 from utskick.domain.status import ContractStatus, Status
-from utskick.http.operation.schemas import Int32, LocalTime, Response, Uri, member, words
+from utskick.http.operation.schemas import LocalTime, Response, member, words
 
 ContractWord = Annotated[str, words(ContractStatus)]
 LifecycleWord = Annotated[str, words(Status)]
 
 
 class MessageType(RootModel[str]):
-    """Type of message: a channel, or a request that chooses among channels. The values are those of
-    the installed channels."""
+    """Type of message: a channel, or a request that chooses among channels.
+
+    The values are those of the installed channels.
+    """
 
 
 class MessageStatus(RootModel[ContractWord]):
-    """Delivery status of the contract. `AWAITING_FEEDBACK`: it is not yet known whether it was
-    sent."""
+    """Delivery status of the contract.
+
+    `AWAITING_FEEDBACK`: it is not yet known whether it was sent.
+    """
 
 
 class Lifecycle(RootModel[LifecycleWord]):
     """Life-cycle status of a delivery; `docs/explanation/architecture.md` shows the transitions."""
-
-
-class Violation(Response):
-    """A violated constraint."""
-
-    field: str | None = member(
-        "Path of the member in the request, or `operation.parameter`", "parties[0].mobileNumber"
-    )
-    message: str | None = member("The violated constraint", "must not be blank")
-
-
-class Problem(Response):
-    """Error response (RFC 9457); the error catalogue lists the values of `code`."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"not": {"required": ["violations"]}}, extra="allow"
-    )
-
-    type: Uri | None = member("URI of the problem type; absent for `about:blank`")
-    title: str | None = member("Title of the problem type", "Not Found")
-    status: Int32 | None = member("HTTP status code", 404)
-    detail: str | None = member("Explanation of this occurrence", "No message found")
-    instance: Uri | None = member("URI of this occurrence")
-    code: str | None = member("Stable error code", "not-found")
-
-
-class ConstraintViolationProblem(Response):
-    """One or more members or parameters violate a constraint. All violations are listed; nothing
-    was stored."""
-
-    type: Uri | None = member("URI of the problem type; absent for `about:blank`")
-    title: str | None = member("Title of the problem type", "Constraint Violation")
-    status: Int32 | None = member("HTTP status code", 400)
-    detail: str | None = member("Explanation of this occurrence", "No message found")
-    instance: Uri | None = member("URI of this occurrence")
-    violations: list[Violation] = Field(description="All violations")
 
 
 class Reason(Response):

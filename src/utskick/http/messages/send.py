@@ -1,5 +1,7 @@
-"""Endpoints that send: accept a message or a batch. One endpoint for every form of every
-channel."""
+"""Endpoints that send: accept a message or a batch.
+
+One endpoint for every form of every channel.
+"""
 
 from __future__ import annotations
 

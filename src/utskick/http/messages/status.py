@@ -28,8 +28,11 @@ from utskick.store.messages.resolutions import Decision
 
 
 class ResolveRequest(Body):
-    """A decision on an uncertain delivery. ``resend``: make a further attempt, which may deliver a
-    second copy. ``give-up``: end it as failed."""
+    """A decision on an uncertain delivery.
+
+    ``resend``: make a further attempt, which may deliver a second copy. ``give-up``: end it as
+    failed.
+    """
 
     model_config = ConfigDict(json_schema_extra={"required": ["decision"]})
 

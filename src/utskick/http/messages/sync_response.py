@@ -26,8 +26,10 @@ _JSON = "application/json"
 
 
 def rest_of(channel: Channel) -> frozenset[Status]:
-    """Return the statuses at which a caller stops waiting: a letter in a print batch waits for a
-    call of its own."""
+    """Return the statuses at which a caller stops waiting.
+
+    A letter in a print batch waits for a call of its own.
+    """
     return RESTED | {Status.GATHERED} if channel.gathering is not None else RESTED
 
 
@@ -49,8 +51,10 @@ class SyncResponse:
         return await self._answer(wish, numbered.batch_id, ids)
 
     async def of_earlier(self, wish: AcceptRequest, mark: UUID) -> Response:
-        """Return the response to a repeated request that was accepted and never answered: its call
-        still waits, or its process ended."""
+        """Return the response to a repeated request that was accepted and never answered.
+
+        Its call still waits, or its process ended.
+        """
         batch_id = wish.plan.batch_id or mark
         found = await self._states(wish, batch_id, None if wish.plan.batch_id is None else [mark])
         unsettled = any(
@@ -103,8 +107,10 @@ class SyncResponse:
     async def _states(
         self, wish: AcceptRequest, batch_id: UUID, ids: Iterable[UUID] | None
     ) -> dict[UUID, list[DeliveryState]]:
-        """Return deliveries by message, in the order of the batch; ``ids`` None: of all
-        messages."""
+        """Return deliveries by message, in the order of the batch.
+
+        ``ids`` None: of all messages.
+        """
         municipality_id, history = wish.caller.municipality_id, self._service.history
         wanted = None if ids is None else set(ids)
         if wanted is not None and len(wanted) == 1:
@@ -118,8 +124,10 @@ class SyncResponse:
         return found
 
     def _failure(self, states: list[DeliveryState]) -> UtskickError | None:
-        """Return the problem where the only delivery failed, in the form of the contract with the
-        ids (contract 0.3); else None."""
+        """Return the problem where the only delivery failed, else None.
+
+        In the form of the contract with the ids (contract 0.3).
+        """
         if self._form.lenient or len(states) != 1:
             return None
         [state] = states

@@ -37,8 +37,10 @@ _ONCE: Final = frozenset(
 
 
 class IssuerEndpoints:
-    """Endpoints of the issuer. ``scopes``: all scopes of the service. ``RequestMiddleware`` adds
-    ``Cache-Control: no-store``."""
+    """Endpoints of the issuer.
+
+    ``scopes``: all scopes of the service. ``RequestMiddleware`` adds ``Cache-Control: no-store``.
+    """
 
     def __init__(
         self,
@@ -90,8 +92,10 @@ class IssuerEndpoints:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Read the form; no parameter may be repeated (RFC 6749 section 3.2). Raises ``TokenDenied``,
-    ``TooLarge`` or ``TooSlow``."""
+    """Read the form; no parameter may be repeated (RFC 6749 section 3.2).
+
+    Raises ``TokenDenied``, ``TooLarge`` or ``TooSlow``.
+    """
     body = await read_body(request, _LIMIT)
     if media_type_of(request) != _FORM:
         raise TokenDenied("invalid_request", f"send the parameters as {_FORM}")

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from utskick import __version__
 from utskick.domain.retention import TYPES
 from utskick.http.context import ApiContext
-from utskick.http.messages.schemas import ConstraintViolationProblem, Problem
 from utskick.http.operation import security
 from utskick.http.operation.operation import Body, Operation, RateClass
 from utskick.http.operation.parameters import path_parameters
+from utskick.http.operation.problem_schemas import ConstraintViolationProblem, Problem
 from utskick.http.operation.responses import REQUEST_ID, responses
 from utskick.http.operation.sample import sample_of
 from utskick.http.operation.schemas import models_in, name_of, published, ref, schema_of, with_enums

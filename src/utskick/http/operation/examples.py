@@ -1,6 +1,7 @@
 """Examples of request bodies of operations that belong to no channel, by the name of the schema.
 
-The models of channels bring their own (``example``)."""
+The models of channels bring their own (``example``).
+"""
 
 from __future__ import annotations
 

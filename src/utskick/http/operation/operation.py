@@ -1,5 +1,7 @@
-"""Declaration of an operation: one value from which its route, authorization, rate limit, audit and
-OpenAPI description follow."""
+"""Declaration of an operation.
+
+One value from which its route, authorization, rate limit, audit and OpenAPI description follow.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,10 @@ PUBLIC: Final = Public.PUBLIC
 
 
 class RateClass(Enum):
-    """How calls are limited. ``CLIENT``: per client, or per client and municipality where that has
-    a limit of its own."""
+    """How calls are limited.
+
+    ``CLIENT``: per client, or per client and municipality where that has a limit of its own.
+    """
 
     CLIENT = "client"
     UNLIMITED = "unlimited"
@@ -38,9 +42,11 @@ class RateClass(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful response. ``model``: the type of the JSON body, a pydantic model or a list of
-    one; None: no JSON. ``media``: media types beside or instead of JSON. ``headers``: names from
-    ``responses.HEADERS``."""
+    """A successful response.
+
+    ``model``: the type of the JSON body, a pydantic model or a list of one; None: no JSON.
+    ``media``: media types beside or instead of JSON. ``headers``: names from ``responses.HEADERS``.
+    """
 
     model: Any = None
     description: str = "Successful operation"
@@ -50,8 +56,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request body. ``model``: its type; ``media``: its media type; ``example``: the example of
-    the media type."""
+    """A request body.
+
+    ``model``: its type; ``media``: its media type; ``example``: the example of the media type.
+    """
 
     model: type[BaseModel]
     media: str = JSON

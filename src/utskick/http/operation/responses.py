@@ -82,8 +82,10 @@ _BODY: Final = dict.fromkeys((408, 413, 415))
 def responses(
     operation: Operation, media: Media, *, guarded: bool, limited: bool
 ) -> dict[str, Any]:
-    """Build the response objects of an operation. ``guarded``: a token is needed; ``limited``:
-    calls are limited."""
+    """Build the response objects of an operation.
+
+    ``guarded``: a token is needed; ``limited``: calls are limited.
+    """
     problems: dict[int, str | None] = {500: None, 503: None}
     if operation.bad_request:
         problems[400] = None

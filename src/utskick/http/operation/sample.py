@@ -28,8 +28,10 @@ _MISSING: Final = object()
 
 
 def sample_of(model: Any, enums: Mapping[str, list[str]]) -> Any:
-    """Return an example of a model, or of a list of one. ``enums``: the values of models whose
-    values the installed channels bring."""
+    """Return an example of a model, or of a list of one.
+
+    ``enums``: the values of models whose values the installed channels bring.
+    """
     return _of_type(model, (), enums, _DEPTH)
 
 

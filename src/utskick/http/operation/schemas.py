@@ -16,8 +16,11 @@ _SECTION: Final = re.compile(r",? \((?:contract|quirk)[^)]*\)")
 
 
 class Response(BaseModel):
-    """Base of the models of response bodies. Endpoints build plain dicts; a test validates every
-    JSON response against its model, without further members."""
+    """Base of the models of response bodies.
+
+    Endpoints build plain dicts; a test validates every JSON response against its model, without
+    further members.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
@@ -70,8 +73,10 @@ def models_in(model: Any) -> type[BaseModel]:
 
 
 def published(models: Iterable[type[BaseModel]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield name and schema of each model and of all that it refers to. Raises ``ValueError`` where
-    two are published under one name."""
+    """Yield name and schema of each model and of all that it refers to.
+
+    Raises ``ValueError`` where two are published under one name.
+    """
     ordered = sorted(set(models), key=lambda m: (m.__name__, m.__module__))
     _, found = models_json_schema(
         [(m, "validation") for m in ordered], ref_template=REF, schema_generator=_Plain
@@ -111,8 +116,10 @@ def _renamed(schema: Any, refs: dict[str, str]) -> Any:
 
 
 class _Plain(GenerateJsonSchema):
-    """Schemas in the contract's style: what may be left out may also be null, which is not repeated
-    for each member."""
+    """Schemas in the contract's style.
+
+    What may be left out may also be null, which is not repeated for each member.
+    """
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])

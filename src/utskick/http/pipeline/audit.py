@@ -1,5 +1,6 @@
-"""Audit of operations: the entry is built before the endpoint runs, and written before the response
-is sent.
+"""Audit of operations.
+
+The entry is built before the endpoint runs, and written before the response is sent.
 
 Sending writes its own entry, in the transaction that accepts the message (``store.messages``).
 """
@@ -27,8 +28,10 @@ class AuditRecorder:
         self._log = AuditLog(service.database)
 
     async def entry(self, request: Request, operation: Operation) -> AuditEntry:
-        """Build the entry of an audited operation. Raises ``Invalid`` where the caller's
-        headers cannot be recorded, and ``Unavailable``."""
+        """Build the entry of an audited operation.
+
+        Raises ``Invalid`` where the caller's headers cannot be recorded, and ``Unavailable``.
+        """
         municipality_id = str(
             request.path_params.get("municipalityId", self._service.default_municipality)
         )

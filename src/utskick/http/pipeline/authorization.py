@@ -12,8 +12,10 @@ from utskick.http.operation import Operation
 
 
 class Authorization:
-    """Checks the access token of calls to one operation. Denied calls are audited before they are
-    answered."""
+    """Checks the access token of calls to one operation.
+
+    Denied calls are audited before they are answered.
+    """
 
     def __init__(self, operation: Operation, service: ApiContext) -> None:
         door = service.access.authenticator
@@ -67,7 +69,9 @@ class Authorization:
 
 
 def certificate_of(request: Request, header: str | None) -> str | None:
-    """Return the thumbprint of the client certificate from the proxy's header; None where there is
-    not exactly one such header, since a second one would come from the client."""
+    """Return the thumbprint of the client certificate from the proxy's header.
+
+    None where there is not exactly one such header, since a second one would come from the client.
+    """
     found = request.headers.getlist(header) if header is not None else []
     return found[0].strip().rstrip("=") or None if len(found) == 1 else None

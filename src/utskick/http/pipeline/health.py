@@ -21,8 +21,11 @@ class Health(ResponseModel):
 
 
 class HealthOperations:
-    """Endpoints of the health checks. ``ready`` responds 503 while the database is unavailable; a
-    failing provider is reported and does not take the service out of rotation."""
+    """Endpoints of the health checks.
+
+    ``ready`` responds 503 while the database is unavailable; a failing provider is reported and
+    does not take the service out of rotation.
+    """
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service

@@ -28,8 +28,11 @@ class _Bucket:
 
 
 class RateLimiter:
-    """Limits the calls of clients. ``rate``: calls per second; twice as many may come at once after
-    a pause. Each process counts for itself."""
+    """Limits the calls of clients.
+
+    ``rate``: calls per second; twice as many may come at once after a pause. Each process counts
+    for itself.
+    """
 
     def __init__(self, rate: float, clock: Callable[[], float] = monotonic) -> None:
         self._rate = rate
@@ -37,8 +40,11 @@ class RateLimiter:
         self._buckets: dict[str, _Bucket] = {}
 
     def take(self, client: str, rate: float | None = None) -> None:
-        """Count a call. ``rate``: that of the client. Raises ``TooMany`` with the seconds to wait
-        in ``Retry-After``."""
+        """Count a call.
+
+        ``rate``: that of the client. Raises ``TooMany`` with the seconds to wait in
+        ``Retry-After``.
+        """
         now, rate = self._clock(), rate or self._rate
         bucket = self._buckets.get(client)
         if bucket is None or bucket.rate != rate:

@@ -1,5 +1,6 @@
-"""Routes of operations: authorization, rate limit and audit around the endpoint, served without
-FastAPI's dependency machinery.
+"""Routes of operations: authorization, rate limit and audit around the endpoint.
+
+Served without FastAPI's dependency machinery.
 
 Half of the time of a request was spent there (bench/README.md).
 """
@@ -31,8 +32,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Stages around an endpoint, None where the operation passes without: authorization and rate
-    limit before it, audit around it."""
+    """Stages around an endpoint, None where the operation passes without.
+
+    Authorization and rate limit before it, audit around it.
+    """
 
     authorization: Authorization | None
     rates: RateLimiter | None
@@ -51,8 +54,11 @@ class Routes:
         self.operations: list[Operation] = []
 
     def add(self, routes: Iterable[Route]) -> None:
-        """Register routes in order. Raises ``ValueError`` for an operation whose id is taken, or
-        whose scope is neither known nor ``PUBLIC``."""
+        """Register routes in order.
+
+        Raises ``ValueError`` for an operation whose id is taken, or whose scope is neither known
+        nor ``PUBLIC``.
+        """
         for route in routes:
             operation = route.operation
             if operation.scope is not PUBLIC and operation.scope not in self._scopes:
@@ -107,8 +113,11 @@ class _Endpoint:
         await answer(scope, receive, send)
 
     async def _audited(self, request: Request, recorder: AuditRecorder) -> Response:
-        """Serve with the entry: handed to an endpoint that changes something, written before the
-        response of one that reads."""
+        """Serve with the audit entry.
+
+        It is handed to an endpoint that changes something, and written before the response of one
+        that reads.
+        """
         audit = self._operation.audit
         assert audit is not None
         entry = await recorder.entry(request, self._operation)
@@ -120,8 +129,10 @@ class _Endpoint:
 
 
 def _take(rates: RateLimiter, request: Request, service: ApiContext) -> None:
-    """Count a call of the client, by the limit of the municipality where that has one of its
-    own."""
+    """Count a call of the client.
+
+    By the limit of the municipality where that has one of its own.
+    """
     client = getattr(request.state, "client", None) or (
         request.client.host if request.client else ""
     )

@@ -1,5 +1,7 @@
-"""Endpoint of DELETE /parties/{partyId}: erase a person and list what was kept and why, or delete
-the directory entry only."""
+"""Endpoint of DELETE /parties/{partyId}.
+
+Erase a person and list what was kept and why, or delete the directory entry only.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +56,10 @@ class Erasing:
         return ErasureOrder(municipality_id, party_id, responsible(change.caller), reference)
 
     async def _forget(self, order: ErasureOrder, change: AuditEntry) -> Response:
-        """Delete the directory entry only; contact settings and devices have operations of their
-        own."""
+        """Delete the directory entry only.
+
+        Contact settings and devices have operations of their own.
+        """
         database = self._service.database
         key = await database.vault.index(order.municipality_id, str(order.party_id))
         if (

@@ -1,5 +1,7 @@
-"""Endpoint of GET /parties/{partyId}/extract: all stored data about a person (GDPR article 15), as
-JSON or PDF."""
+"""Endpoint of GET /parties/{partyId}/extract.
+
+All stored data about a person (GDPR article 15), as JSON or PDF.
+"""
 
 from __future__ import annotations
 
@@ -213,8 +215,10 @@ def _format(request: Request) -> str:
 
 
 def _party(party: Party) -> dict[str, Any]:
-    """Build the directory entry with the full number, and with the address also where the identity
-    is protected: the extract is for the person."""
+    """Build the directory entry with the full number.
+
+    With the address also where the identity is protected: the extract is for the person.
+    """
     return {
         "type": party.kind.value,
         "legalId": party.legal_id.number,

@@ -34,8 +34,10 @@ Rows = list[tuple[str, str]]
 
 @dataclass(slots=True)
 class Pages:
-    """Input of the typesetter, collected as it is read. Raises ``ExtractTooLong`` beyond the
-    limit."""
+    """Input of the typesetter, collected as it is read.
+
+    Raises ``ExtractTooLong`` beyond the limit.
+    """
 
     head: Mapping[str, Any]
     years: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -319,8 +321,10 @@ def _each(value: Any, change: Any) -> Any:
 
 
 def _clean(text: str) -> str:
-    """Remove control characters, and allow words wider than a column to break (zero-width
-    space)."""
+    """Remove control characters, and allow long words to break.
+
+    Words wider than a column get a zero-width space.
+    """
     plain = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " "))
     return " ".join(
         "\u200b".join(word) if len(word) > _LONG_WORD else word for word in plain.split(" ")

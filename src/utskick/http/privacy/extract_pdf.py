@@ -1,6 +1,8 @@
-"""Typesets an extract with typst as PDF/A-2b, as a process: JSON on standard input, PDF on standard
-output, no personal data in arguments. The fonts are those of typst, since those of a server
-vary."""
+"""Typesets an extract with typst as PDF/A-2b, as a process.
+
+JSON on standard input, PDF on standard output, no personal data in arguments. The fonts are those
+of typst, since those of a server vary.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Endpoints of /configuration/retention and /holds: retention rules, the retention log, and
-holds."""
+"""Endpoints of /configuration/retention and /holds.
+
+Retention rules, the retention log, and holds.
+"""
 
 from __future__ import annotations
 
@@ -148,8 +150,10 @@ def paged(request: Request, service: ApiContext, operation: str) -> tuple[str, i
 
 
 def rules_of(rules: Rules, municipality_id: str) -> list[dict[str, Any]]:
-    """Return the rules of the municipality and its units, then those of the settings that apply to
-    anything."""
+    """Return the rules of the municipality and its units, then those of the settings.
+
+    Of the settings, those that apply to anything.
+    """
     applied = {rule for kind in TYPES for rule in rules.of_type(kind, municipality_id)}
     return [
         rule_of(rule)

@@ -66,8 +66,10 @@ class RetentionRequest(Body):
 
 
 class HoldRequest(Body):
-    """``id``: of the party, the message or the batch. ``reason`` is for people; ``reference``: of
-    the case or the decision."""
+    """``id``: of the party, the message or the batch.
+
+    ``reason`` is for people; ``reference``: of the case or the decision.
+    """
 
     kind: Kind = Field(
         description="Kind of object to hold: all data of a person, a message, or a batch",

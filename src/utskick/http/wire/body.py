@@ -21,8 +21,10 @@ _CLOSE: Final = {"Connection": "close"}
 
 @dataclass(frozen=True, slots=True)
 class BodyDeadline:
-    """Time that a client has to send a body. ``pause``: seconds until the next piece arrives;
-    ``rate``: bytes per second that the whole body must average after the first ``pause`` seconds.
+    """Time that a client has to send a body.
+
+    ``pause``: seconds until the next piece arrives; ``rate``: bytes per second that the whole body
+    must average after the first ``pause`` seconds.
     """
 
     pause: float = 20.0
@@ -38,8 +40,9 @@ DEADLINE = BodyDeadline()
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """Return the body, at most ``limit`` bytes. Reading stops at the limit; nothing beyond it is
-    buffered.
+    """Return the body, at most ``limit`` bytes.
+
+    Reading stops at the limit; nothing beyond it is buffered.
 
     Raises ``TooLarge``, ``TooSlow`` when the body stops or trickles, and starlette's
     ``ClientDisconnect``.

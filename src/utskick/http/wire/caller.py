@@ -36,8 +36,10 @@ def responsible(caller: Caller) -> str:
 
 
 def _text(header: str | None) -> str | None:
-    """Decode a header value: most clients send UTF-8 above ASCII, the rest Latin-1 (RFC 9110
-    section 5.5)."""
+    """Decode a header value: most clients send UTF-8 above ASCII, the rest Latin-1.
+
+    RFC 9110 section 5.5.
+    """
     if header is None or header.isascii():
         return header
     try:
@@ -47,8 +49,11 @@ def _text(header: str | None) -> str | None:
 
 
 def read_sent_by(header: str | None) -> str | None:
-    """Return the user of ``joe01doe; type=adAccount``, in either order (contract 1.2); None for a
-    malformed header, which the contract ignores."""
+    """Return the user of ``joe01doe.
+
+    Type=adAccount``, in either order (contract 1.2); None for a malformed header, which the
+    contract ignores.
+    """
     if header is None:
         return None
     parts = re.sub(r"\s", "", header).split(";")

@@ -20,8 +20,9 @@ _PLAIN: Final = re.compile(r"[ -~]+\Z")
 
 
 def disposition(name: str) -> str:
-    """Return ``Content-Disposition`` (RFC 6266 section 4): plain names as the contract writes them,
-    others with ``filename*`` (RFC 8187) beside.
+    """Return ``Content-Disposition`` (RFC 6266 section 4).
+
+    Plain names as the contract writes them, others with ``filename*`` (RFC 8187) beside.
 
     No name leads into another folder or breaks out of the header.
     """
@@ -33,8 +34,10 @@ def disposition(name: str) -> str:
 
 
 def type_of(content_type: str | None, beginning: bytes) -> str:
-    """Return the media type that was stored with the file; detected from its first bytes where
-    there is none, or where it is not valid in a header."""
+    """Return the media type that was stored with the file.
+
+    Detected from its first bytes where there is none, or where it is not valid in a header.
+    """
     if content_type and _MEDIA_TYPE.match(content_type):
         return content_type
     try:
@@ -44,8 +47,10 @@ def type_of(content_type: str | None, beginning: bytes) -> str:
 
 
 async def sent(file: StoredFile, slices: AsyncIterator[bytes]) -> StreamingResponse:
-    """Stream a file. The first piece is read before the status is sent, so that an unavailable
-    database is a 503."""
+    """Stream a file.
+
+    The first piece is read before the status is sent, so that an unavailable database is a 503.
+    """
     first = await anext(slices, b"")
 
     async def pieces() -> AsyncIterator[bytes]:

@@ -21,8 +21,10 @@ UNIT: Final = ("organizationNumber", "department")
 
 
 def unit_of(request: Request, parameters: Parameters) -> Unit:
-    """Return the municipality of the path with the unit that the query names. Violations are
-    collected in ``parameters``."""
+    """Return the municipality of the path with the unit that the query names.
+
+    Violations are collected in ``parameters``.
+    """
     municipality_id = parameters.municipality(request.path_params["municipalityId"])
     number = request.query_params.get("organizationNumber")
     if number is not None:
@@ -90,8 +92,10 @@ class Parameters:
         return value
 
     def paging(self, request: Request, limit: int = 15) -> tuple[int, int]:
-        """Return ``page`` and ``limit`` (contract section 9). Raises ``Unreadable`` where one is
-        not a number."""
+        """Return ``page`` and ``limit`` (contract section 9).
+
+        Raises ``Unreadable`` where one is not a number.
+        """
         return self.counted("page", count(request, "page", 1)), self.counted(
             "limit", count(request, "limit", limit)
         )
@@ -103,8 +107,10 @@ class Parameters:
         return self.text(name, value)
 
     def trimmed(self, name: str, value: str | None) -> str | None:
-        """Check a parameter that is absent, or not empty and without spaces around it (contract
-        1.1, ``@ValidNullOrNotEmpty``)."""
+        """Check a parameter that is absent, or not empty and without spaces around it.
+
+        Contract 1.1, ``@ValidNullOrNotEmpty``.
+        """
         if value is not None and (not value or value != value.strip(" ")):
             self.fault(name, "text is not null or not empty or has starting or trailing spaces")
         return self.text(name, value)
@@ -117,8 +123,10 @@ class Parameters:
         return since, until
 
     def query(self, request: Request, parameter: Parameter) -> str | None:
-        """Return a query parameter of a form. Raises ``Unreadable`` where a required one is
-        absent."""
+        """Return a query parameter of a form.
+
+        Raises ``Unreadable`` where a required one is absent.
+        """
         value = request.query_params.get(parameter.name)
         if value is None:
             if parameter.required:
@@ -135,8 +143,10 @@ class Parameters:
 def located(
     request: Request, municipalities: Iterable[str], operation: str, *names: str
 ) -> tuple[str, list[UUID]]:
-    """Return the municipality of the path, and the ids in it, in the order of ``names``. Raises
-    ``Invalid`` with every violation."""
+    """Return the municipality of the path, and the ids in it, in the order of ``names``.
+
+    Raises ``Invalid`` with every violation.
+    """
     parameters = Parameters(operation, municipalities)
     municipality_id = parameters.municipality(request.path_params["municipalityId"])
     found = [parameters.uuid(name, request.path_params[name]) for name in names]
@@ -153,8 +163,10 @@ def required(request: Request, name: str) -> str:
 
 
 def flag(request: Request, name: str, *, default: bool = False) -> bool:
-    """Return a boolean query parameter; an empty one counts as absent, as everywhere in the
-    contract. Raises ``Unreadable``."""
+    """Return a boolean query parameter.
+
+    An empty one counts as absent, as everywhere in the contract. Raises ``Unreadable``.
+    """
     value = request.query_params.get(name)
     if not value:
         return default

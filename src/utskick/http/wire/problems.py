@@ -1,5 +1,7 @@
-"""Error responses: ``application/problem+json`` (RFC 9457) in the form of the contract (section
-1.3)."""
+"""Error responses: ``application/problem+json`` (RFC 9457) in the form of the contract.
+
+Section 1.3.
+"""
 
 from __future__ import annotations
 
@@ -69,8 +71,10 @@ async def _of_starlette(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """Return all methods of an address; the router reports only those of the first route that
-    matched (RFC 9110 section 10.2.1)."""
+    """Return all methods of an address.
+
+    The router reports only those of the first route that matched (RFC 9110 section 10.2.1).
+    """
     fitting = (
         r
         for r in request.app.routes

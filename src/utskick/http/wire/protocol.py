@@ -1,5 +1,7 @@
-"""HTTP connection with limits on what a client may keep it waiting for: size and time of the head,
-and time of a body that no endpoint reads."""
+"""HTTP connection with limits on what a client may keep it waiting for.
+
+Size and time of the head, and time of a body that no endpoint reads.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ _TOO_LARGE: Final = (
 
 
 class HttpConnection(HttpToolsProtocol):
-    """uvicorn's protocol with two timeouts that it lacks: for a head that never completes, and for
-    the rest of a body after the response was sent.
+    """uvicorn's protocol with two timeouts that it lacks.
+
+    For a head that never completes, and for the rest of a body after the response was sent.
 
     ``patience``: seconds for either.
     """

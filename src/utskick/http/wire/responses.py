@@ -43,8 +43,10 @@ async def streamed(
 
 
 def time_of(moment: datetime | None) -> str | None:
-    """Return Swedish time with its offset, as in operations of Utskick; those of the contract have
-    none (``clock.swedish``)."""
+    """Return Swedish time with its offset, as in operations of Utskick.
+
+    Those of the contract have none (``clock.swedish``).
+    """
     return moment.astimezone(SWEDEN).isoformat() if moment else None
 
 

@@ -123,7 +123,8 @@ def _of_folder(path: Path) -> bytes:
         _sync(path.parent)
     except OSError as fault:
         raise SettingsFault(
-            f"no key could be made at {path}: {fault.strerror}; set vault.key, vault.key_file or vault.key_command"
+            f"no key could be made at {path}: {fault.strerror}; set vault.key, vault.key_file or "
+            "vault.key_command"
         ) from fault
     return _of_file(path)
 

@@ -198,7 +198,9 @@ class ContactSettings:
 
     async def delete(self, setting_id: UUID, change: AuditEntry) -> bool:
         """Delete it with its channels, its delegates on both sides, and the settings that it made.
-        False: there was none."""
+
+        False: there was none.
+        """
         async with self._database.of(change.municipality_id).transaction() as connection:
             done = await connection.execute(
                 "DELETE FROM contact_settings WHERE municipality_id = $1 AND id = $2",

@@ -112,8 +112,10 @@ class Delegates:
     # -- writing ----------------------------------------
 
     async def create(self, delegate: Delegate, change: AuditEntry) -> Delegated:
-        """Insert a delegate with its filters; nothing is written unless the result is
-        ``CREATED``."""
+        """Insert a delegate with its filters.
+
+        Nothing is written unless the result is ``CREATED``.
+        """
         municipality_id = change.municipality_id
         try:
             async with self._database.of(municipality_id).transaction() as connection:
@@ -169,8 +171,10 @@ class Delegates:
             return True
 
     async def delete_filter(self, delegate_id: UUID, filter_id: UUID, change: AuditEntry) -> bool:
-        """Delete a filter; the last one takes the delegate with it, since without a filter
-        everything would be delegated. False: there was none."""
+        """Delete a filter, with the last one the delegate.
+
+        Without a filter everything would be delegated. False: there was none.
+        """
         municipality_id = change.municipality_id
         async with self._database.of(municipality_id).transaction() as connection:
             await connection.execute(

@@ -78,8 +78,10 @@ class Subscriptions:
         return [Listed(row["id"], row["kind"], row["created_at"]) for row in rows]
 
     async def add(self, party_id: UUID, device: PushDevice, change: AuditEntry) -> UUID:
-        """Insert a device and return its id; a known device keeps its id and takes the newest
-        keys."""
+        """Insert a device and return its id.
+
+        A known device keeps its id and takes the newest keys.
+        """
         municipality_id = change.municipality_id
         sealed = self._cipher.encrypt(municipality_id, _PURPOSE, orjson.dumps(dict(device.address)))
         keys = self._cipher.finds(municipality_id, _PURPOSE, device.key)

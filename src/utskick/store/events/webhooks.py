@@ -39,7 +39,7 @@ class Owner:
         return self.municipality_id, self.origin, self.client
 
     def window(self, after: Position, statuses: tuple[Status, ...]) -> FeedQuery:
-        """The events that it is notified of."""
+        """Return the events that it is notified of."""
         return FeedQuery(self.municipality_id, after, self.origin, self.client, statuses)
 
 
@@ -89,8 +89,10 @@ class Webhooks:
     async def add(
         self, owner: Owner, wanted: WebhookDefinition, change: AuditEntry
     ) -> tuple[UUID, str] | None:
-        """Insert a webhook and return its id and its secret; it receives what is committed from
-        then on. None: there are ``MOST`` already."""
+        """Insert a webhook and return its id and its secret.
+
+        It receives what is committed from then on. None: there are ``MOST`` already.
+        """
         vault, secret, made = self._database.vault, new_secret(), new_id()
         async with self._database.of(owner.municipality_id).transaction() as connection:
             await connection.execute(
@@ -149,7 +151,8 @@ class Webhooks:
         return await self._changed(
             change,
             """
-            DELETE FROM webhooks WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4
+            DELETE FROM webhooks
+            WHERE municipality_id = $1 AND origin = $2 AND client = $3 AND id = $4
             RETURNING true
             """,
             *owner.key,
@@ -177,7 +180,9 @@ class Webhooks:
 
     async def rotate(self, owner: Owner, webhook_id: UUID, change: AuditEntry) -> str | None:
         """Replace the secret and return the new one; the old one signs beside it for ``OVERLAP``.
-        None: there is no such webhook."""
+
+        None: there is no such webhook.
+        """
         secret = new_secret()
         found = await self._changed(
             change,

@@ -98,7 +98,8 @@ _SETTLE: Final = f"""
         FROM (SELECT DISTINCT again.lane FROM again JOIN moved USING (id)) l),
     notified AS MATERIALIZED (
         SELECT pg_notify('utskick_settled', moved.message_id::text) FROM moved WHERE settled)
-    SELECT id, (SELECT count(*) FROM called) + (SELECT count(*) FROM notified) AS notifications FROM moved
+    SELECT id, (SELECT count(*) FROM called) + (SELECT count(*) FROM notified) AS notifications
+    FROM moved
 """  # noqa: S608
 
 

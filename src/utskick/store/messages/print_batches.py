@@ -120,8 +120,10 @@ class PrintBatches:
         return [g.delivery.id in moved for g in group]
 
     async def want_closed(self, channel: str, batch_id: UUID, change: AuditEntry) -> bool:
-        """Close the batch as soon as nothing of it is on its way; may be repeated. False: there is
-        no such batch in the municipality."""
+        """Close the batch as soon as nothing of it is on its way; may be repeated.
+
+        False: there is no such batch in the municipality.
+        """
         municipality_id = change.municipality_id
         async with self._database.transaction() as connection:
             known = await connection.fetchval(

@@ -61,8 +61,11 @@ class KeptItem:
 
 @dataclass(slots=True)
 class ErasureResult:
-    """What is gone, and what is not. ``entries``: rows of the directory by their kind;
-    ``recorded``: whether the audit entry has been written."""
+    """What is gone, and what is not.
+
+    ``entries``: rows of the directory by their kind; ``recorded``: whether the audit entry has been
+    written.
+    """
 
     removed: RemovalCounts = field(default_factory=RemovalCounts)
     entries: dict[str, int] = field(default_factory=dict)
@@ -187,8 +190,10 @@ class Erasures:
     async def _directory(
         self, order: ErasureOrder, erased: ErasureResult, change: AuditEntry
     ) -> None:
-        """Delete the entry, contact settings with their dependents, and devices; no rule preserves
-        any of it."""
+        """Delete the entry, contact settings with their dependents, and devices.
+
+        No rule preserves any of it.
+        """
         mid, party_id = order.municipality_id, order.party_id
         async with self._database.of(order.municipality_id).transaction() as connection:
             await lock(connection, mid)

@@ -64,8 +64,10 @@ class Holds:
         self._database = database
 
     async def place(self, wanted: NewHold, change: AuditEntry) -> UUID | None:
-        """Place a hold and return its id; from then on nothing that it holds is removed. None:
-        there is no such message or batch."""
+        """Place a hold and return its id; from then on nothing that it holds is removed.
+
+        None: there is no such message or batch.
+        """
         municipality_id = change.municipality_id
         vault, made, subject = self._database.vault, new_id(), wanted.subject
         keys = await self._keys(municipality_id, subject)

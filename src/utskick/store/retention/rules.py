@@ -55,8 +55,10 @@ class RetentionRules:
         return Rules((_rule(row) for row in rows), self._defaults)
 
     async def put(self, rule: RetentionRule, change: AuditEntry) -> bool:
-        """Insert or replace a rule; one without a unit applies to the whole municipality. True: it
-        is new; False: it replaced another."""
+        """Insert or replace a rule; one without a unit applies to the whole municipality.
+
+        True: it is new; False: it replaced another.
+        """
         municipality_id = change.municipality_id
         unit = rule.unit or Unit(municipality_id)
         async with self._database.of(municipality_id).transaction() as connection:
