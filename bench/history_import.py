@@ -10,6 +10,7 @@ import time
 from base64 import b64encode
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from bench import stage
@@ -63,7 +64,7 @@ def _write(file: Path, rows: int) -> None:
             }
             for _ in range(size):
                 party = party_of(rng.randrange(PARTIES))
-                content = {
+                content: dict[str, Any] = {
                     "party": {"partyId": party},
                     "subject": "Beslut",
                     "message": "Skolan är stängd i dag.",

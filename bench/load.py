@@ -52,7 +52,7 @@ async def main(url: str, connections: int, seconds: float, body: str, token: str
     loop = asyncio.get_running_loop()
     for _ in range(connections):
         await loop.create_connection(
-            lambda: Connection(request, summary), parts.hostname, parts.port
+            lambda: Connection(request, summary), str(parts.hostname), int(parts.port or 80)
         )
     await asyncio.sleep(seconds)
     print(

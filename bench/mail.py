@@ -29,7 +29,7 @@ from PIL import Image
 
 from bench import stage
 from bench.result import Result
-from utskick.channels.digital_mail.attachments import Enclosures
+from utskick.channels.digital_mail.attachments import AttachmentElements
 from utskick.channels.digital_mail.envelope import Letterhead, delivery
 from utskick.channels.digital_mail.signature import Sealing, XmlSigner
 from utskick.domain.attachment import Attachment
@@ -68,7 +68,7 @@ def _signing() -> Result:
         "body": "Beslutet är bifogat.",
         "attachments": [{"filename": file.name, "digest": file.digest.hex()}],
     }
-    pieces = list(delivery(head, content, [file], Enclosures()))
+    pieces = list(delivery(head, content, [file], AttachmentElements()))
     whole = b"".join(pieces)
 
     def ours() -> None:
@@ -110,7 +110,7 @@ def _seconds(act: Callable[[], None], times: int = 100) -> float:
 
 
 def _ms(values: Any) -> float:
-    return 1000 * statistics.median(list(values))
+    return 1000 * float(statistics.median(list(values)))
 
 
 def _delivery_rate() -> Result:

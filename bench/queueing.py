@@ -118,7 +118,7 @@ def analyzed() -> list[Result]:
     Also e-mail after a batch of SMS without statistics, compared with an empty database.
     """
     sent: dict[int, list[float]] = {0: [], 1: []}
-    with stage.process("gateway") as gateway, stage.folder() as one, stage.providers() as other:
+    with stage.process("gateway") as gateway, stage.folder() as one, stage.folder() as other:
         with service_pair({0: one / "d", 1: other / "d"}, gateway=gateway["url"]) as services:
             for number in range(ROUNDS + 1):
                 for row in (0, 1) if number % 2 else (1, 0):

@@ -35,7 +35,7 @@ async def main() -> None:
     settings = bootstrap.read_settings(None)
     logs.configure(settings.log.level, settings.log.format)
     if "--no-store" in sys.argv:
-        bootstrap.service.Intake = Unstored  # type: ignore[misc]
+        setattr(bootstrap.service, "Intake", Unstored)  # noqa: B010 - not exported
     async with bootstrap.serving(settings, work="--no-work" not in sys.argv) as running:
         database = f"postgresql://postgres@/postgres?host={settings.data.folder.absolute()}"
         token = (

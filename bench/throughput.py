@@ -112,4 +112,4 @@ def service_pair(
 
 
 def median(values: Any) -> float:
-    return statistics.median(list(values))
+    return float(statistics.median(list(values)))
