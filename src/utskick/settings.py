@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -29,7 +29,7 @@ from pydantic_settings import (
 from pydantic_settings.sources import NestedSecretsSettingsSource
 
 from utskick.domain.errors import SettingsFault
-from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, RetentionRule
+from utskick.domain.retention import MOST_DAYS, OTHERS, RetentionRule
 from utskick.domain.unit import Unit
 
 Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
@@ -169,8 +169,12 @@ class RetentionRuleTable(SettingsTable):
 
 
 class RetentionSection(SettingsTable):
-    """Section ``[retention]``: default ``days`` (absent: keep everything), and rules by type."""
+    """Section ``[retention]``: default ``days`` (absent: keep everything), and rules by type.
 
+    ``known``: the message types, which bootstrap sets.
+    """
+
+    known: ClassVar[Collection[str]] = ()
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     decision: str | None = None
     types: dict[str, RetentionRuleTable] = {}
@@ -179,7 +183,7 @@ class RetentionSection(SettingsTable):
     def _is_complete(self) -> RetentionSection:
         if self.days is not None and not (self.decision or "").strip():
             raise ValueError("decision must be set with days: the reference number of the decision")
-        if unknown := self.types.keys() - set(TYPES):
+        if unknown := self.types.keys() - set(self.known):
             raise ValueError(f"types: no message type is named {', '.join(sorted(unknown))}")
         return self
 

@@ -13,9 +13,7 @@ import pytest
 from tests.cli.conftest import Command
 from tests.conftest import clear
 from tests.store.histories import NOW, Histories, Told
-from utskick.channels.registry import TYPES as REGISTERED
 from utskick.domain.clock import utc_now
-from utskick.domain.retention import TYPES
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
@@ -100,7 +98,3 @@ def test_invalid_retention_settings_are_reported(
     assert "decision must be set with days" in database_cli("retention", "status").err
     monkeypatch.setenv("UTSKICK_RETENTION__DECISION", "KS 1")
     assert "no message type is named PIGEON" in database_cli("retention", "status").err
-
-
-def test_there_are_rules_for_every_type_that_a_channel_has() -> None:
-    assert set(TYPES) == set(REGISTERED)

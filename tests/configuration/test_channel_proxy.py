@@ -35,7 +35,7 @@ class Section(BaseModel):
 class Recorder(ChannelDefaults):
     """A channel that keeps what it was asked to send, and waits where it is told to."""
 
-    name, message_type, integration = "x", "X", "X"
+    name, message_type, integration, label = "x", "X", "X", "X"
     forms: tuple[SendEndpoint, ...] = ()
 
     def __init__(self, section: Section) -> None:

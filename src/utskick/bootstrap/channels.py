@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from utskick.channels.registry import CHANNELS, SPOKEN
+from utskick.channels.registry import CHANNELS, SPOKEN, TYPES
 from utskick.configuration.channel_proxy import ChannelProxy
 from utskick.configuration.inheritance import ACCOUNTS, Configuration, SectionKind
 from utskick.configuration.toml_tables import read_tables, walk
@@ -37,6 +37,12 @@ from utskick.store.database import Database
 #: A table of units that is not a section: its rules are rows of their own kind.
 _RETENTION = "retention"
 _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+class RetentionOfTypes(RetentionSection):
+    """Section ``[retention]`` with rules for the message types of the channels."""
+
+    known = TYPES
 
 
 def in_sandbox(settings: Settings) -> bool:
@@ -192,7 +198,7 @@ def rules_of(settings: Settings) -> list[RetentionRule]:
     for place, unit, name, value in walk(settings.configuration):
         if name == _RETENTION:
             try:
-                rules += RetentionSection.model_validate(value).rules(unit)
+                rules += RetentionOfTypes.model_validate(value).rules(unit)
             except ValidationError as fault:
                 raise SettingsFault(f"{place}.{name}: {'; '.join(told(fault))}") from None
     return rules

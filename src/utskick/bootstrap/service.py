@@ -18,7 +18,7 @@ from utskick.auth.settings import AuthSection
 from utskick.bootstrap import channels as channel_setup
 from utskick.bootstrap.listener import listen, server_of, stop_signal, stop_wanted
 from utskick.bootstrap.worker import collect_rarely, worker_of, working
-from utskick.channels.registry import CHANNELS
+from utskick.channels.registry import CHANNELS, TYPES
 from utskick.directory.settings import DirectorySection
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
@@ -48,9 +48,12 @@ from utskick.store.messages.resolutions import Resolutions
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings with all sections. Raises ``SettingsFault`` with every fault."""
     sections: dict[str, type[BaseModel]] = {name: entry.section for name, entry in CHANNELS.items()}
-    return settings_module.read(
-        path, {**sections, "directory": DirectorySection, "auth": AuthSection}, over=over
-    )
+    sections |= {
+        "directory": DirectorySection,
+        "auth": AuthSection,
+        "retention": channel_setup.RetentionOfTypes,
+    }
+    return settings_module.read(path, sections, over=over)
 
 
 def cipher_of(settings: Settings) -> Cipher:
@@ -157,6 +160,7 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         ),
         database=p.database,
         channels=p.setup.channels,
+        message_types=tuple(TYPES),
         intake=Intake(p.database, p.setup.channels, utc_now, Failpoints.from_environment()),
         settlements=await stack.enter_async_context(settling(settings, p.database)),
         receipts=p.setup.receipts,

@@ -63,8 +63,21 @@ CHANNELS: dict[str, ChannelEntry] = {
     ),
 }
 
-#: Channel name by the contract's message type.
-TYPES: dict[str, str] = {name.upper(): name for name in CHANNELS}
+#: The order in which answers list the contract's message types; those of other channels follow.
+_LISTED = (
+    "message",
+    "email",
+    "sms",
+    "web_message",
+    "digital_mail",
+    "digital_invoice",
+    "snail_mail",
+    "letter",
+    "slack",
+    "push",
+)
+#: Channel name by message type, in that order.
+TYPES: dict[str, str] = {name.upper(): name for name in dict.fromkeys((*_LISTED, *CHANNELS))}
 
 #: Channels with provider accounts of their own; the others route to these.
 SPOKEN: tuple[str, ...] = tuple(

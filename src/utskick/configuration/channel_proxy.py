@@ -116,6 +116,7 @@ class ChannelProxy:
         self.name = base.name
         self.message_type = base.message_type
         self.integration = base.integration
+        self.label = base.label
         self.forms: tuple[SendEndpoint, ...] = base.forms
         self.accounts: tuple[Account, ...] = ()
         self.questions: tuple[ChannelQuery, ...] = tuple(
@@ -123,6 +124,7 @@ class ChannelProxy:
         )
         self.legs = base.legs
         self.titled = base.titled
+        self.history_facts = base.history_facts
         self.gathering: BatchPolicy | None = base.gathering
         self.ahead = base.ahead
         self.failure_title = base.failure_title

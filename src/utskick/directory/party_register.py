@@ -12,13 +12,13 @@ from uuid import UUID
 import orjson
 import structlog
 
+from utskick.cache import Cache
 from utskick.directory.service_client import ServiceClient
 from utskick.domain.directory_ports import LegalId
 from utskick.domain.ids import parse_id
 from utskick.domain.legal_id import of_register
 from utskick.domain.outcome import Deferred
 from utskick.outgoing.parsing import is_success
-from utskick.outgoing.ttl_cache import TtlCache
 from utskick.store.group_commit import GroupCommit
 
 log = structlog.get_logger(__name__)
@@ -39,12 +39,10 @@ class PartyRegister:
         self._queries: GroupCommit[tuple[str, UUID], _Found] = GroupCommit(
             self._load, limit=LIMIT, writers=4
         )
-        self._cache: TtlCache[tuple[str, UUID], LegalId] = TtlCache(
-            limit=_REMEMBERED, life=_SECONDS, clock=clock
+        self._cache: Cache[tuple[str, UUID], LegalId] = Cache(
+            _REMEMBERED, seconds=_SECONDS, clock=clock
         )
-        self._reported: TtlCache[tuple[str, UUID], bool] = TtlCache(
-            limit=_REMEMBERED, life=float("inf"), clock=clock
-        )
+        self._reported: Cache[tuple[str, UUID], bool] = Cache(_REMEMBERED)
 
     async def legal_ids(
         self, municipality_id: str, party_ids: Sequence[str]

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from utskick.domain.attachment import Attachment
 from utskick.domain.errors import Violation
+from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.leg import Leg
 from utskick.domain.outcome import Outcome, Reason
 from utskick.domain.preparation import Prepared
@@ -253,6 +254,11 @@ class Channel(Protocol):
     def integration(self) -> str: ...
 
     @property
+    def label(self) -> str:
+        """Swedish name of the channel, for the extract that a person gets."""
+        ...
+
+    @property
     def forms(self) -> tuple[SendEndpoint, ...]: ...
 
     @property
@@ -270,6 +276,9 @@ class Channel(Protocol):
     def titled(self) -> bool:
         """Whether its messages have a subject or files (contract 9.1)."""
         ...
+
+    @property
+    def history_facts(self) -> HistoryFacts: ...
 
     @property
     def gathering(self) -> BatchPolicy | None: ...

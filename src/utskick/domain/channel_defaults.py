@@ -17,6 +17,7 @@ from utskick.domain.channel import (
     RequestContext,
 )
 from utskick.domain.errors import NotFound, Violation
+from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.outcome import Outcome
 from utskick.domain.preparation import READY, Prepared
 
@@ -27,6 +28,7 @@ class ChannelDefaults:
     questions: tuple[ChannelQuery, ...] = ()
     legs: tuple[str, ...] = ()
     titled: bool = False
+    history_facts: HistoryFacts = HistoryFacts()
     gathering: BatchPolicy | None = None
     ahead: int = 0
     failure_title: str | None = None

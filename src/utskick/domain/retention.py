@@ -13,19 +13,6 @@ from typing import Final
 
 from utskick.domain.unit import Unit
 
-#: The contract's words for requests, which rules are made for.
-TYPES: Final = (
-    "MESSAGE",
-    "EMAIL",
-    "SMS",
-    "WEB_MESSAGE",
-    "DIGITAL_MAIL",
-    "DIGITAL_INVOICE",
-    "SNAIL_MAIL",
-    "LETTER",
-    "SLACK",
-    "PUSH",
-)
 #: The rule for every type that has none of its own.
 OTHERS: Final = "*"
 #: The longest time: a hundred years.

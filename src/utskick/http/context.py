@@ -48,9 +48,10 @@ class Publisher:
 class ApiContext:
     """Dependencies of the endpoints.
 
-    ``directory``: the tables of the embedded directory; ``keeps_contacts``: False where another
-    service keeps the contact settings. ``retention``: the rules of the settings. ``reach``:
-    addresses at which providers may be configured over the API.
+    ``message_types``: in the order in which answers list them. ``directory``: the tables of the
+    embedded directory; ``keeps_contacts``: False where another service keeps the contact settings.
+    ``retention``: the rules of the settings. ``reach``: addresses at which providers may be
+    configured over the API.
 
     ``notice``: a warning at the head of the API description (that the sandbox is on). ``ready``:
     the state of all parts.
@@ -59,6 +60,7 @@ class ApiContext:
     access: Access
     database: Database
     channels: Mapping[str, Channel]
+    message_types: tuple[str, ...]
     intake: Intake
     settlements: SyncWaiters
     receipts: Receipts

@@ -244,7 +244,7 @@ async def test_a_history_too_long_for_a_pdf_is_refused_and_told_as_json(
 
 
 def test_very_long_texts_are_refused_before_they_are_set() -> None:
-    pages = Printer().begin({"messageCount": 3})
+    pages = Printer({}).begin({"messageCount": 3})
     message = {
         "messageId": "x",
         "timestamp": utc_now().isoformat(),

@@ -58,6 +58,7 @@ class DigitalInvoiceChannel(ChannelDefaults):
     message_type = "DIGITAL_INVOICE"
     titled = True
     integration = "DigitalMailSender"
+    label = "Digital faktura"
     forms: tuple[SendEndpoint, ...] = FORMS
     ahead = 200
 

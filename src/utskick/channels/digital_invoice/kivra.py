@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from utskick.cache import Cache
 from utskick.channels.digital_invoice.settings import KivraAccount
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import (
@@ -23,7 +24,6 @@ from utskick.outgoing.batch_loader import BatchLoader
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 from utskick.outgoing.parsing import is_success, members
 from utskick.outgoing.token import Token, TokenSource
-from utskick.outgoing.ttl_cache import TtlCache
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ class Kivra:
         self._token = Token(source, self._wire)
         self._base = f"{account.url}/v2/tenant/{account.tenant_key}"
         self._matches: BatchLoader[bool] = BatchLoader(self._match)
-        self._cache: TtlCache[str, bool] = TtlCache(limit=20_000, life=account.matched_seconds)
+        self._cache: Cache[str, bool] = Cache(20_000, seconds=account.matched_seconds)
 
     async def reaches(self, ssn: str) -> bool | Outcome:
         """Return whether a person (12 digits) can be reached; concurrent queries share a call."""

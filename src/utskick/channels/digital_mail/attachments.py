@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from base64 import b64encode
-from collections import OrderedDict
 from typing import Final
 
+from utskick.cache import Cache
 from utskick.channels.digital_mail.c14n import MESSAGE, escaped
 from utskick.domain.attachment import Attachment
 
@@ -24,12 +24,10 @@ _CLOSE: Final = "</Filename></Attachment>"
 
 
 class AttachmentElements:
-    """LRU cache of encoded attachments, at most ``limit`` bytes. Thread-safe."""
+    """Cache of encoded attachments, at most ``limit`` bytes. Thread-safe."""
 
     def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
-        self._limit = limit
-        self._cache: OrderedDict[bytes, bytes] = OrderedDict()
-        self._size = 0
+        self._cache: Cache[bytes, bytes] = Cache(limit, weigh=len)
         self._lock = threading.Lock()
 
     def pieces(self, attachment: Attachment, filename: str) -> tuple[bytes, bytes]:
@@ -39,16 +37,11 @@ class AttachmentElements:
     def _file(self, attachment: Attachment) -> bytes:
         with self._lock:
             cached = self._cache.get(attachment.digest)
-            if cached is not None:
-                self._cache.move_to_end(attachment.digest)
-                return cached
+        if cached is not None:
+            return cached
         encoded = _encoded(attachment.data)
         with self._lock:
-            if len(encoded) <= self._limit and attachment.digest not in self._cache:
-                self._cache[attachment.digest] = encoded
-                self._size += len(encoded)
-            while self._size > self._limit:
-                self._size -= len(self._cache.popitem(last=False)[1])
+            self._cache.put(attachment.digest, encoded)
         return encoded
 
 

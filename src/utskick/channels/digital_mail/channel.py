@@ -48,6 +48,7 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import Clock, utc_now
 from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import Invalid, Violation
+from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason
 from utskick.domain.preparation import Prepared, Ready
 
@@ -86,7 +87,9 @@ class DigitalMailChannel(ChannelDefaults):
     name = "digital_mail"
     message_type = "DIGITAL_MAIL"
     titled = True
+    history_facts = HistoryFacts(names_batch=True, substitute="snail_mail")
     integration = "DigitalMailSender"
+    label = "Digital post"
     #: Reasons that the contract answers with 404 for a single recipient (Q28).
     not_found = frozenset(reason.code for reason in UNREACHABLE_REASONS)
     #: Number of recipients looked up in one call to the register.

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from utskick.cache import Cache
 from utskick.channels.digital_mail.c14n import RECIPIENT_3, SOAP, element
 from utskick.channels.digital_mail.credentials import Credentials, load
 from utskick.channels.digital_mail.key_pair import UnusableKey
@@ -26,7 +27,6 @@ from utskick.domain.clock import Clock
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 from utskick.outgoing.batch_loader import BatchLoader
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
-from utskick.outgoing.ttl_cache import TtlCache
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +71,8 @@ class SenderAccount:
         self.sender: SendingOrganisation = account.senders[organization]
         self._clients: SenderClients | None = None
         self._loading: asyncio.Task[SenderClients | Misconfigured] | None = None
-        self._cache: TtlCache[str, ReachabilityStatus] = TtlCache(
-            limit=20_000, life=account.reachable_seconds
+        self._cache: Cache[str, ReachabilityStatus] = Cache(
+            20_000, seconds=account.reachable_seconds
         )
         self._loader: BatchLoader[ReachabilityStatus] = BatchLoader(self._query_register)
 

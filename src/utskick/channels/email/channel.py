@@ -34,6 +34,7 @@ from utskick.domain.channel import (
 from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotBuilt, Violation
+from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.outcome import Misconfigured, Outcome, Reason
 
 _MIB = 1024 * 1024
@@ -92,7 +93,9 @@ class EmailChannel(ChannelDefaults):
     name = "email"
     message_type = "EMAIL"
     titled = True
+    history_facts = HistoryFacts(names_batch=True)
     integration = "EmailSender"
+    label = "E-post"
     forms = FORMS
 
     def __init__(self, settings: EmailSettings) -> None:

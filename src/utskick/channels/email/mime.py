@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from binascii import b2a_qp
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from email.utils import format_datetime
 from threading import Lock
 from uuid import UUID
 
+from utskick.cache import Cache
 from utskick.channels.email.addresses import domain_of, wire_address
 from utskick.channels.email.custom_headers import wire_headers
 from utskick.channels.email.header_encoding import disposition, field, mailbox, words
@@ -62,25 +62,19 @@ class AttachmentCache:
     """
 
     def __init__(self, limit: int = _CACHE_SIZE) -> None:
-        self._limit = limit
-        self._size = 0
         self._lock = Lock()
-        self._parts: OrderedDict[tuple[bytes, str, str | None], bytes] = OrderedDict()
+        self._parts: Cache[tuple[bytes, str, str | None], bytes] = Cache(limit, weigh=len)
 
     def part(self, attachment: Attachment) -> bytes:
         """Return the attachment as a MIME part."""
         key = (attachment.digest, attachment.name, attachment.content_type)
         with self._lock:
-            if key in self._parts:
-                self._parts.move_to_end(key)
-                return self._parts[key]
+            cached = self._parts.get(key)
+        if cached is not None:
+            return cached
         part = _attached(attachment)
         with self._lock:
-            if len(part) <= self._limit and key not in self._parts:
-                self._parts[key] = part
-                self._size += len(part)
-            while self._size > self._limit:
-                self._size -= len(self._parts.popitem(last=False)[1])
+            self._parts.put(key, part)
         return part
 
 

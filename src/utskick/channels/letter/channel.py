@@ -24,6 +24,7 @@ from utskick.domain.channel import (
     SendEndpoint,
 )
 from utskick.domain.channel_defaults import ChannelDefaults
+from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.outcome import Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared
 
@@ -53,6 +54,8 @@ class LetterChannel(ChannelDefaults):
     name = "letter"
     message_type = "LETTER"
     integration = "Letter"
+    label = "Brev"
+    history_facts = HistoryFacts(listed_by_department=True, counted_by_department=True)
     forms: tuple[SendEndpoint, ...] = FORMS
     accounts: tuple[Account, ...] = ()
     legs = (DIGITAL, PAPER)

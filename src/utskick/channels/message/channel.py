@@ -60,6 +60,7 @@ class MessageChannel(ChannelDefaults):
     name = "message"
     message_type = "MESSAGE"
     integration = "ContactSettings"
+    label = "Meddelande"
     forms: tuple[SendEndpoint, ...] = FORMS
     accounts: tuple[Account, ...] = ()
     legs = tuple(CHANNELS.values())

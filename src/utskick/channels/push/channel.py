@@ -78,6 +78,7 @@ class PushChannel(ChannelDefaults):
     name = "push"
     message_type = "PUSH"
     integration = "Push"
+    label = "Pushnotis"
     forms: tuple[SendEndpoint, ...] = FORMS
     legs: tuple[str, ...] = ("push",)
     ahead = 200

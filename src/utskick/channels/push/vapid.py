@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from base64 import b64decode, urlsafe_b64encode
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -21,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+
+from utskick.cache import Cache
 
 #: Lifetime of a token in seconds (RFC 8292 section 2: at most 24 hours), and how long before its
 #: expiry it is renewed.
@@ -82,29 +83,26 @@ class Vapid:
         self._key = key
         self._subject = subject
         self._clock = clock
-        self._headers: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._headers: Cache[str, str] = Cache(_ORIGINS, seconds=LIFE - MARGIN, clock=clock)
 
     def authorization(self, origin: str) -> str:
         """Return the Authorization header for a push service (RFC 8292 section 3), from a cache.
 
         Raises ``OSError`` or ``ValueError`` if the key file is unusable.
         """
-        now, cached = self._clock(), self._headers.get(origin)
-        if cached is not None and cached[0] > now:
-            return cached[1]
+        cached = self._headers.get(origin)
+        if cached is not None:
+            return cached
         key = self.key()
-        claims = {"aud": origin, "exp": int(now) + LIFE, "sub": self._subject}
+        claims = {"aud": origin, "exp": int(self._clock()) + LIFE, "sub": self._subject}
         point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         header = f"vapid t={jwt.encode(claims, key, algorithm='ES256')}, k={to_base64url(point)}"
-        self._headers[origin] = now + LIFE - MARGIN, header
-        self._headers.move_to_end(origin)
-        if len(self._headers) > _ORIGINS:
-            self._headers.popitem(last=False)
+        self._headers.put(origin, header)
         return header
 
     def refuse(self, origin: str) -> None:
         """Discard the cached header after the push service rejected it."""
-        self._headers.pop(origin, None)
+        self._headers.drop(origin)
 
     def key(self) -> EllipticCurvePrivateKey:
         """Return the key. Raises ``OSError`` or ``ValueError``."""

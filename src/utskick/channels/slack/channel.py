@@ -94,6 +94,7 @@ class SlackChannel(ChannelDefaults):
     name = "slack"
     message_type = "SLACK"
     integration = "Slack"
+    label = "Slack"
     failure_title = "Unable to send Slack message"
     forms = (
         SendEndpoint(

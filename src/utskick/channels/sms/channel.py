@@ -39,6 +39,7 @@ from utskick.domain.channel import (
 )
 from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.errors import Invalid, NotBuilt, Unauthorized, Violation
+from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.outcome import Outcome
 from utskick.domain.recipient import once_each
 
@@ -66,6 +67,8 @@ class SmsChannel(ChannelDefaults):
     name = "sms"
     message_type = "SMS"
     integration = "SmsSender"
+    label = "SMS"
+    history_facts = HistoryFacts(counted_by_department=True)
     forms: tuple[SendEndpoint, ...] = FORMS
 
     def __init__(self, settings: SmsSettings, accounts: Sequence[SmsAccount]) -> None:

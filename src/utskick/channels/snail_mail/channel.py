@@ -116,6 +116,7 @@ class SnailMailChannel(ChannelDefaults):
     message_type = "SNAIL_MAIL"
     titled = True
     integration = "SnailmailSender"
+    label = "Brev på papper"
     forms: tuple[SendEndpoint, ...] = FORMS
     #: A whole batch is prepared before the hand-over begins.
     ahead = 500

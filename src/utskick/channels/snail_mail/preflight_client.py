@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from utskick.cache import Cache
 from utskick.channels.snail_mail.preflight_pool import WorkerPool
 from utskick.channels.snail_mail.settings import Limits, Profile
 from utskick.domain.attachment import Attachment
@@ -38,7 +38,7 @@ class PreflightClient:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._pool: WorkerPool | None = None
-        self._cache: OrderedDict[tuple[bytes, _Zones], PreflightResult] = OrderedDict()
+        self._cache: Cache[tuple[bytes, _Zones], PreflightResult] = Cache(REMEMBERED)
 
     @property
     def pool(self) -> WorkerPool:
@@ -67,12 +67,9 @@ class PreflightClient:
         )
         cached = self._cache.get((attachment.digest, zones))
         if cached is not None:
-            self._cache.move_to_end((attachment.digest, zones))
             return cached
         result = await self._run(attachment.data, zones)
-        self._cache[attachment.digest, zones] = result
-        if len(self._cache) > REMEMBERED:
-            self._cache.popitem(last=False)
+        self._cache.put((attachment.digest, zones), result)
         return result
 
     async def _run(self, data: bytes, zones: _Zones) -> PreflightResult:

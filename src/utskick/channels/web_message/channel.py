@@ -57,6 +57,7 @@ class WebMessageChannel(ChannelDefaults):
     message_type = "WEB_MESSAGE"
     titled = True
     integration = "OepIntegrator"
+    label = "Webbmeddelande"
     forms = FORMS
     not_found = frozenset({UNKNOWN_CASE})
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from utskick.domain.audit import Action
 from utskick.http.context import ApiContext
 from utskick.http.history.conversations import Histories
+from utskick.http.history.counted_types import CountedTypes
 from utskick.http.history.schemas import (
     HistoryResponse,
     ShortHistoryResponse,
@@ -26,10 +27,11 @@ _PAGING: Final = ("page", "limit")
 
 def operations(service: ApiContext) -> list[Route]:
     """Return the operations that look back."""
+    types = CountedTypes(service.channels, service.message_types)
     return [
         *_history(Histories(service)),
         *_users(UserCalls(service)),
-        *_statistics(StatisticsCalls(service), StatisticsModels(service.channels)),
+        *_statistics(StatisticsCalls(service, types), StatisticsModels(types)),
     ]
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, create_model
 
-from utskick.domain.channel import Channel
 from utskick.domain.request_parts import AddressBody as Address
-from utskick.domain.retention import TYPES
+from utskick.http.history.counted_types import CountedTypes
 from utskick.http.messages.schemas import Lifecycle, MessageStatus, MessageType, SmsMeasure
+from utskick.http.operation.placeholders import TYPE_EXAMPLE
 from utskick.http.operation.schemas import Int32, Int64, LocalTime, Response, member
 
 
@@ -75,7 +76,7 @@ class Batch(Response):
     batch_id: str | None = member(
         "Id of the batch: all messages of one request", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
     )
-    message_type: str | None = member("Type of the message", "SMS")
+    message_type: str | None = member("Type of the message", TYPE_EXAMPLE)
     subject: str | None = member("The subject", "Skolan i dag")
     sent: LocalTime | None = member(
         "When it was sent, Swedish local time", "2026-02-25T15:54:39.254123"
@@ -103,7 +104,7 @@ class Recipient(Response):
     """A recipient of a message with the outcome."""
 
     status: str | None = member("Status in the terms of the contract", "SENT")
-    message_type: str | None = member("Type of the message", "SMS")
+    message_type: str | None = member("Type of the message", TYPE_EXAMPLE)
     address: Address | None = member("Street address or box")
     mobile_number: str | None = member("A number in E.164", "+46701740605")
     person_id: str | None = member(
@@ -159,21 +160,17 @@ class StatisticsCounter(Response):
 class StatisticsModels:
     """Models of statistics, whose members are the message types of the installed channels."""
 
-    def __init__(self, channels: Mapping[str, Channel]) -> None:
-        self._channels = channels
-        types = {each.message_type: each for each in channels.values()}
-        ordered = [kind for kind in TYPES if kind in types]
-        routed = [kind for kind in ordered if set(types[kind].legs) - {types[kind].name}]
-        letters = self._legs(types["LETTER"]) if "LETTER" in types else []
+    def __init__(self, types: CountedTypes) -> None:
+        plain = [kind for kind in types.every if kind not in types.routed]
         self.whole = _model(
             "Statistics",
             "Deliveries by type; those of routed requests by the channel that carried them",
             {
-                **{kind: StatisticsCounter for kind in ordered if kind not in routed},
-                **{kind: self._routed(types[kind]) for kind in routed},
+                **_counters(plain),
+                **{kind: _routed(kind, types.legs([kind])) for kind in types.routed},
             },
         )
-        letter_counters = dict.fromkeys([*letters, "LETTER"], StatisticsCounter)
+        letter_counters = _counters(types.legs(types.listed), types.listed)
         by_department = _model(
             "DepartmentLetterStatistics", "Letters of one department", letter_counters, _DEPARTMENT
         )
@@ -186,21 +183,22 @@ class StatisticsModels:
         self.department = _model(
             "DepartmentStats",
             "Letters and SMS of one calling system and department",
-            dict.fromkeys([*letters, "SMS", "LETTER"], StatisticsCounter),
+            _counters(types.legs(types.counted), types.counted),
             {**_ORIGIN, **_DEPARTMENT},
         )
 
-    def _routed(self, channel: Channel) -> type[BaseModel]:
-        return _model(
-            f"{channel.message_type.title()}Statistics",
-            f"Requests of the type {channel.message_type}, by the channel that carried them",
-            dict.fromkeys(self._legs(channel), StatisticsCounter),
-            {"UNDELIVERABLE": (Int32, "Requests that no channel could carry", 2)},
-        )
 
-    def _legs(self, channel: Channel) -> list[str]:
-        carried = {self._channels[leg].message_type for leg in channel.legs}
-        return [kind for kind in TYPES if kind in carried]
+def _routed(kind: str, legs: Sequence[str]) -> type[BaseModel]:
+    return _model(
+        f"{kind.title()}Statistics",
+        f"Requests of the type {kind}, by the channel that carried them",
+        _counters(legs),
+        {"UNDELIVERABLE": (Int32, "Requests that no channel could carry", 2)},
+    )
+
+
+def _counters(*types: Sequence[str]) -> dict[str, Any]:
+    return dict.fromkeys(chain(*types), StatisticsCounter)
 
 
 def _list_of(model: type[BaseModel]) -> Any:

@@ -13,16 +13,14 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from utskick.domain.errors import Unreadable
-from utskick.domain.retention import TYPES
 from utskick.domain.status import ContractStatus
 from utskick.http.context import ApiContext
+from utskick.http.history.counted_types import CountedTypes
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
 from utskick.store.history.statistics import DeliveryCount, StatisticsFilter, Tallies
 
-#: Types of requests that are counted by the channel that carried them.
-_ROUTED: Final = ("MESSAGE", "LETTER")
 _OTHER, _UNCATEGORISED = "Other", "Ej kategoriserad"
 
 #: Counter of each status.
@@ -40,19 +38,21 @@ _COUNTERS: Final[Mapping[str, str]] = {
 class StatisticsCalls:
     """Endpoints below ``/{municipalityId}/statistics``."""
 
-    def __init__(self, service: ApiContext) -> None:
+    def __init__(self, service: ApiContext, types: CountedTypes) -> None:
         self._service = service
+        self._types = types
         self._tallies = Tallies(service.database)
 
     async def whole(self, request: Request) -> Response:
         kind = request.query_params.get("messageType") or None
-        if kind is not None and kind not in TYPES:
+        if kind is not None and kind not in self._types.every:
             raise Unreadable(f"Failed to convert 'messageType' with value: '{kind[:100]}'")
         found = await self._counted(request, "getStatistics", types=[kind] if kind else None)
-        plain = _by_type(tally for tally in found if tally.original_type not in _ROUTED)
+        routed_types = self._types.routed
+        plain = self._by_type(tally for tally in found if tally.original_type not in routed_types)
         routed = {
-            kind: _routed(kind, found)
-            for kind in _ROUTED
+            kind: self._routed(kind, found)
+            for kind in routed_types
             if any(tally.original_type == kind for tally in found)
         }
         return json_response({**plain, **routed})
@@ -61,7 +61,7 @@ class StatisticsCalls:
         """Return letters by origin and department, those without either last (Q24)."""
         department = request.path_params.get("department")
         found = await self._counted(
-            request, "getDepartmentStatistics", types=["LETTER"], department=department
+            request, "getDepartmentStatistics", types=self._types.listed, department=department
         )
         ordered = sorted(found, key=lambda t: (*_last(t.origin), *_last(t.department)))
         return json_response(
@@ -69,7 +69,7 @@ class StatisticsCalls:
                 {
                     "ORIGIN": origin or _OTHER,
                     "DEPARTMENT_STATISTICS": [
-                        {"DEPARTMENT": department or _UNCATEGORISED, **_by_type(group)}
+                        {"DEPARTMENT": department or _UNCATEGORISED, **self._by_type(group)}
                         for department, group in groupby(tallies, key=lambda t: t.department)
                     ],
                 }
@@ -84,13 +84,13 @@ class StatisticsCalls:
             request.query_params.get("department"),
         )
         found = await self._counted(
-            request, "getStatisticsByDepartment", types=["LETTER", "SMS"], department=department
+            request, "getStatisticsByDepartment", types=self._types.counted, department=department
         )
         given = {"ORIGIN": origin, "DEPARTMENT": department}
         return json_response(
             {
                 **{name: value for name, value in given.items() if value is not None},
-                **_by_type(found),
+                **self._by_type(found),
             }
         )
 
@@ -113,31 +113,29 @@ class StatisticsCalls:
                 StatisticsFilter(municipality_id, since, until, types, origin, department)
             )
 
+    def _by_type(self, tallies: Iterable[DeliveryCount]) -> dict[str, Any]:
+        """Return a counter for each type that occurs."""
+        counted: dict[str, dict[str, int]] = defaultdict(
+            lambda: dict.fromkeys(("sent", "failed", "notSent", "pending", "awaitingFeedback"), 0)
+        )
+        for tally in tallies:
+            counted[tally.message_type][_COUNTERS[tally.word]] += tally.number
+        return {kind: counted[kind] for kind in self._types.ordered(counted)}
+
+    def _routed(self, kind: str, found: Iterable[DeliveryCount]) -> dict[str, Any]:
+        """Return the counters of a routed request by channel.
+
+        And the number that no channel could carry.
+        """
+        of_kind = [tally for tally in found if tally.original_type == kind]
+        undeliverable = sum(
+            t.number for t in of_kind if t.message_type == kind and t.word != ContractStatus.PENDING
+        )
+        return {
+            **self._by_type(t for t in of_kind if t.message_type != kind),
+            "UNDELIVERABLE": undeliverable,
+        }
+
 
 def _last(name: str) -> tuple[bool, str]:
     return not name, name
-
-
-def _by_type(tallies: Iterable[DeliveryCount]) -> dict[str, Any]:
-    """Return a counter for each type that occurs."""
-    counted: dict[str, dict[str, int]] = defaultdict(
-        lambda: dict.fromkeys(("sent", "failed", "notSent", "pending", "awaitingFeedback"), 0)
-    )
-    for tally in tallies:
-        counted[tally.message_type][_COUNTERS[tally.word]] += tally.number
-    return {kind: counted[kind] for kind in TYPES if kind in counted}
-
-
-def _routed(kind: str, found: Iterable[DeliveryCount]) -> dict[str, Any]:
-    """Return the counters of a routed request by channel.
-
-    And the number that no channel could carry.
-    """
-    of_kind = [tally for tally in found if tally.original_type == kind]
-    undeliverable = sum(
-        t.number for t in of_kind if t.message_type == kind and t.word != ContractStatus.PENDING
-    )
-    return {
-        **_by_type(t for t in of_kind if t.message_type != kind),
-        "UNDELIVERABLE": undeliverable,
-    }

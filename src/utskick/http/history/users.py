@@ -15,6 +15,7 @@ from utskick.domain import imported as recorded
 from utskick.domain.clock import SWEDEN, midnight, swedish
 from utskick.domain.errors import NotFound
 from utskick.domain.ids import parse_id
+from utskick.domain.status import ContractStatus
 from utskick.http.context import ApiContext
 from utskick.http.history.conversations import content_of, word_of
 from utskick.http.wire.params import Parameters
@@ -26,7 +27,6 @@ from utskick.store.history.users import PageRequest, Sending, User, Users
 _DAYS: Final = 30
 #: Elements read and written at a time.
 _STRIDE: Final = 100
-_WITH_SUBJECT: Final = ("DIGITAL_MAIL", "EMAIL")
 
 
 class UserCalls:
@@ -34,7 +34,16 @@ class UserCalls:
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
-        self._users = Users(service.database, service.channels.values())
+        channels = service.channels
+        self._users = Users(service.database, channels.values())
+        self._with_subject = {
+            each.message_type for each in channels.values() if each.history_facts.names_batch
+        }
+        self._substitutes = {
+            each.message_type: channels[substitute].message_type
+            for each in channels.values()
+            if (substitute := each.history_facts.substitute) is not None
+        }
 
     async def batches(self, request: Request) -> Response:
         parameters, user = self._parsed(request, "getUserBatches", self._start_of_day())
@@ -115,7 +124,8 @@ class UserCalls:
         """Build Batch. ``entries``: the deliveries of its sample message."""
         contents = [(each.message_type, content_of(self._service, each)) for each in entries]
         subject = next(
-            (content.get("subject") for kind, content in contents if kind in _WITH_SUBJECT), None
+            (content.get("subject") for kind, content in contents if kind in self._with_subject),
+            None,
         )
         return without_nulls(
             {
@@ -160,7 +170,7 @@ class UserCalls:
     def _element(
         self, entries: Sequence[HistoryEntry], people: Mapping[UUID, str]
     ) -> dict[str, Any]:
-        chosen = next((each for each in entries if each.message_type == "DIGITAL_MAIL"), entries[0])
+        chosen = next((e for e in entries if e.message_type in self._substitutes), entries[0])
         content = content_of(self._service, chosen)
         return without_nulls(
             {
@@ -173,7 +183,7 @@ class UserCalls:
                 "body": content.get("message"),
                 "reference": chosen.state.reference,
                 "erased": chosen.erased or None,
-                "recipients": [self._recipient(each, people) for each in _visible(entries)],
+                "recipients": [self._recipient(each, people) for each in self._visible(entries)],
                 "attachments": [without_nulls(file) for file in _files(content)],
             }
         )
@@ -196,6 +206,24 @@ class UserCalls:
             }
         )
 
+    def _visible(self, entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+        """Leave out a delivery that was not sent where its substitute reached the person.
+
+        Contract 9.2: a digital letter, and paper.
+        """
+        reached = {
+            (each.message_type, each.draft.recipient.party_id)
+            for each in entries
+            if word_of(each) == ContractStatus.SENT and each.draft.recipient.party_id
+        }
+        return [
+            each
+            for each in entries
+            if word_of(each) == ContractStatus.SENT
+            or (self._substitutes.get(each.message_type), each.draft.recipient.party_id)
+            not in reached
+        ]
+
 
 _ADDRESS: Final = (
     "firstName",
@@ -208,29 +236,6 @@ _ADDRESS: Final = (
     "city",
     "country",
 )
-
-
-def _visible(entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
-    """Leave out a digital letter that did not arrive where paper reached the person.
-
-    Contract 9.2.
-    """
-    on_paper = {
-        each.draft.recipient.party_id
-        for each in entries
-        if each.message_type == "SNAIL_MAIL"
-        and word_of(each) == "SENT"
-        and each.draft.recipient.party_id
-    }
-    return [
-        each
-        for each in entries
-        if not (
-            each.message_type == "DIGITAL_MAIL"
-            and word_of(each) != "SENT"
-            and each.draft.recipient.party_id in on_paper
-        )
-    ]
 
 
 def _files(content: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,11 +8,11 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from utskick import __version__
-from utskick.domain.retention import TYPES
 from utskick.http.context import ApiContext
 from utskick.http.operation import security
 from utskick.http.operation.operation import Body, Operation, RateClass
 from utskick.http.operation.parameters import path_parameters
+from utskick.http.operation.placeholders import filled
 from utskick.http.operation.problem_schemas import ConstraintViolationProblem, Problem
 from utskick.http.operation.responses import REQUEST_ID, responses
 from utskick.http.operation.sample import sample_of
@@ -53,7 +53,7 @@ def document(service: ApiContext, operations: Sequence[Operation]) -> dict[str, 
     }
     if schemes:
         components["securitySchemes"] = schemes
-    return {
+    described = {
         "openapi": _OPENAPI,
         "info": _info(service),
         "servers": [{"url": service.publisher.url, "description": "This service"}],
@@ -61,6 +61,7 @@ def document(service: ApiContext, operations: Sequence[Operation]) -> dict[str, 
         "paths": paths,
         "components": components,
     }
+    return dict(filled(described, service))
 
 
 def _info(service: ApiContext) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _info(service: ApiContext) -> dict[str, Any]:
 def _enums(service: ApiContext) -> dict[str, list[str]]:
     """Return the values that the installed channels bring, by the name of the schema."""
     installed = {channel.message_type for channel in service.channels.values()}
-    types = [*(kind for kind in TYPES if kind in installed), *sorted(installed - set(TYPES))]
+    types = [kind for kind in service.message_types if kind in installed]
     return {"MessageType": [*types, HAND_OVER]}
 
 

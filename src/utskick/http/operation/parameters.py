@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-from utskick.domain.retention import OTHERS, TYPES
+from utskick.domain.retention import OTHERS
+from utskick.http.operation.placeholders import CHANNEL_EXAMPLE, EACH_TYPE, TYPE_EXAMPLE
 
 _NAME: Final = {"type": "string", "maxLength": 255}
 _UUID: Final = {"type": "string", "format": "uuid"}
 _TEXT: Final = {"type": "string"}
 _DATE: Final = {"type": "string", "format": "date"}
 _INT32: Final = {"type": "integer", "format": "int32", "minimum": 1}
-_TYPES: Final = list(TYPES)
 _ID: Final = "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
 _PARTY: Final = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"
 
@@ -27,7 +27,7 @@ class _Description(NamedTuple):
 
 _PATH: Final = {
     "batchId": _Description("The batch", _UUID, _ID),
-    "channel": _Description("Name of the channel, as in the settings", example="sms"),
+    "channel": _Description("Name of the channel, as in the settings", example=CHANNEL_EXAMPLE),
     "deliveryId": _Description("The delivery", _UUID, _ID),
     "department": _Description(
         "The department, as it was given when sending",
@@ -39,8 +39,8 @@ _PATH: Final = {
     "messageId": _Description("The message", _UUID, _ID),
     "messageType": _Description(
         "Type of the request, or `*` for all types without a rule of their own",
-        {"enum": [*TYPES, OTHERS], **_TEXT},
-        "SMS",
+        {"enum": [EACH_TYPE, OTHERS], **_TEXT},
+        TYPE_EXAMPLE,
     ),
     "municipalityId": _Description(
         "Code of a municipality or region that is served here",
@@ -59,7 +59,7 @@ _PATH: Final = {
         "435rfret45",
     ),
     "provider": _Description("The provider account, as in the settings", example="link"),
-    "section": _Description("A channel, as in the settings, or `limits`", example="sms"),
+    "section": _Description("A channel, as in the settings, or `limits`", example=CHANNEL_EXAMPLE),
     "secret": _Description("The account's `receipt_secret`"),
     "userId": _Description("User who sent it (`X-Sent-By`)", example="joe01doe"),
 }
@@ -92,7 +92,9 @@ _QUERY: Final = {
     ),
     "from": _Description("The first day (inclusive)", _DATE, "2026-01-01"),
     "limit": _Description("Maximum number of entries on a page", {**_INT32, "default": 15}),
-    "messageType": _Description("Only requests of this type", {"type": "string", "enum": _TYPES}),
+    "messageType": _Description(
+        "Only requests of this type", {"type": "string", "enum": [EACH_TYPE]}
+    ),
     "messages": _Description(
         "`false`: only the counts per status", {"type": "boolean", "default": True}
     ),

@@ -46,7 +46,9 @@ class ExtractCalls:
         self._extracts = Extracts(service.database, service.conversations)
         self._rules = RetentionRules(service.database, service.retention)
         self._holds = Holds(service.database)
-        self._printer = Printer()
+        self._printer = Printer(
+            {channel.message_type: channel.label for channel in service.channels.values()}
+        )
 
     async def read(self, request: Request) -> Response:
         wanted, with_files = _format(request), flag(request, "files")
@@ -58,7 +60,7 @@ class ExtractCalls:
                 await self._head(municipality_id, party_id),
                 await self._rules.of(municipality_id),
             )
-            head["retention"] = rules_of(rules, municipality_id)
+            head["retention"] = rules_of(rules, municipality_id, self._service.message_types)
             count = await self._extracts.count(municipality_id, party_id)
             if not count and not any(
                 head[name] for name in ("party", "contactSettings", "delegates", "devices", "holds")

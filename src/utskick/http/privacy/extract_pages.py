@@ -36,16 +36,18 @@ Rows = list[tuple[str, str]]
 class Pages:
     """Input of the typesetter, collected as it is read.
 
-    Raises ``ExtractTooLong`` beyond the limit.
+    ``kinds``: Swedish terms of message types, devices and holds. Raises ``ExtractTooLong`` beyond
+    the limit.
     """
 
     head: Mapping[str, Any]
+    kinds: Mapping[str, str]
     years: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     size: int = 0
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Add the next message, newest first."""
-        page = _message(message)
+        page = _message(message, self.kinds)
         self.size += len(orjson.dumps(page))
         if self.size > MOST_CHARACTERS:
             raise _too_long(f"over {MOST_CHARACTERS:,} characters".replace(",", " "))
@@ -69,22 +71,26 @@ class Pages:
             "running": running,
             "about": about,
             "preface": PREFACE,
-            "sections": list(_sections(head)),
+            "sections": list(_sections(head, self.kinds)),
             "years": years,
         }
 
 
 class Printer:
-    """Typesets one extract at a time, in a process of its own, whose memory is released with it."""
+    """Typesets one extract at a time, in a process of its own, whose memory is released with it.
 
-    def __init__(self) -> None:
+    ``labels``: Swedish names of the message types.
+    """
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self._kinds = {**labels, **KINDS}
         self._free = asyncio.Semaphore(1)
 
     def begin(self, head: Mapping[str, Any]) -> Pages:
         """Return the PDF. Raises ``ExtractTooLong``."""
         if head["messageCount"] > MOST_MESSAGES:
             raise _too_long(f"{head['messageCount']} messages, more than {MOST_MESSAGES}")
-        return Pages(head)
+        return Pages(head, self._kinds)
 
     async def print(self, pages: Pages, now: datetime) -> bytes:
         order = orjson.dumps(
@@ -123,14 +129,14 @@ def _too_long(found: str) -> ExtractTooLong:
 # -- typesetting ----------------------------------------
 
 
-def _sections(head: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _sections(head: Mapping[str, Any], kinds: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     party = head["party"]
     yield _section(
         "Uppgifter i katalogen",
         [{"sheet": _flat(party)}] if party else [],
         "Personen finns inte i katalogen.",
     )
-    settings = [{"sheet": _setting(setting)} for setting in head["contactSettings"]]
+    settings = [{"sheet": _setting(setting, kinds)} for setting in head["contactSettings"]]
     yield _section("Kontaktinställningar", settings, "Inga kontaktinställningar finns.")
     delegates = [
         (d["principalId"], d["agentId"], "\n".join(_filter(f) for f in d["filters"]))
@@ -139,7 +145,7 @@ def _sections(head: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield _section(
         "Ombud", _table(("För", "Ombud", "Gäller"), delegates, (3, 3, 4)), "Inga ombud finns."
     )
-    devices = [(_word(KINDS, d["kind"]), _time(d["created"]), d["id"]) for d in head["devices"]]
+    devices = [(_word(kinds, d["kind"]), _time(d["created"]), d["id"]) for d in head["devices"]]
     yield _section(
         "Enheter för pushnotiser",
         _table(("Slag", "Tillagd", "Id"), devices, (2, 2, 4)),
@@ -147,7 +153,7 @@ def _sections(head: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     )
     holds = [
         (
-            _word(KINDS, h["kind"]),
+            _word(kinds, h["kind"]),
             h.get("reason", ""),
             h.get("reference", ""),
             _span(h),
@@ -160,7 +166,7 @@ def _sections(head: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "Undantag från gallring", _table(names, holds, (2, 4, 2, 3, 2)), "Inga undantag finns."
     )
     rules = [
-        (_word({**KINDS, "*": "Alla övriga"}, r["messageType"]), _kept(r), r["decision"])
+        (_word({**kinds, "*": "Alla övriga"}, r["messageType"]), _kept(r), r["decision"])
         for r in head["retention"]
     ]
     yield _section(
@@ -181,9 +187,9 @@ def _table(
     return [{"names": names, "rows": found, "widths": widths}] if found else []
 
 
-def _setting(setting: Mapping[str, Any]) -> Rows:
+def _setting(setting: Mapping[str, Any], kinds: Mapping[str, str]) -> Rows:
     channels = [
-        f"{_word(KINDS, c['contactMethod'])}: {c.get('destination', '')} ({c.get('alias', '')})"
+        f"{_word(kinds, c['contactMethod'])}: {c.get('destination', '')} ({c.get('alias', '')})"
         + (" – avstängd" if c["disabled"] else "")
         for c in setting["contactChannels"]
     ]
@@ -208,7 +214,7 @@ def _kept(rule: Mapping[str, Any]) -> str:
     return "bevaras" if rule.get("preserve") else f"{rule['days']} dagar"
 
 
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+def _message(message: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
     rows: Rows = [("Meddelande-id", message["messageId"])]
     rows += [
         (MEMBERS[name], message[name])
@@ -219,9 +225,9 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
         until = f", till {_time(rule['until'])[:10]}" if "until" in rule else ""
         rows.append(("Gallring", f"{_kept(rule)}{until} ({rule['decision']})"))
     return {
-        "title": f"{_time(message['timestamp'])}  {_word(KINDS, message['messageType'])}",
+        "title": f"{_time(message['timestamp'])}  {_word(kinds, message['messageType'])}",
         "sheet": rows,
-        "deliveries": [_delivery(delivery) for delivery in message["deliveries"]],
+        "deliveries": [_delivery(delivery, kinds) for delivery in message["deliveries"]],
         "files": [
             (f["name"], f.get("contentType", ""), _bytes(f["size"]), f["sha256"])
             for f in message["files"]
@@ -229,9 +235,9 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _delivery(delivery: Mapping[str, Any]) -> dict[str, Any]:
+def _delivery(delivery: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
     title = (
-        f"{_word(KINDS, delivery['messageType'])}: {_word(STATUSES, delivery['status'])}, "
+        f"{_word(kinds, delivery['messageType'])}: {_word(STATUSES, delivery['status'])}, "
         f"{delivery['attempts']} försök"
     )
     events = [

@@ -13,17 +13,8 @@ PREFACE: Final = (
     "Bilagornas innehåll återges inte här; det finns i utdraget i JSON-format. Tecken som "
     "typsnitten saknar skrivs som [U+kod].",
 )
+#: Beside the message types, whose labels the channels declare.
 KINDS: Final = {
-    "SMS": "SMS",
-    "EMAIL": "E-post",
-    "DIGITAL_MAIL": "Digital post",
-    "DIGITAL_INVOICE": "Digital faktura",
-    "SNAIL_MAIL": "Brev på papper",
-    "LETTER": "Brev",
-    "MESSAGE": "Meddelande",
-    "WEB_MESSAGE": "Webbmeddelande",
-    "SLACK": "Slack",
-    "PUSH": "Pushnotis",
     "PRIVATE": "Privatperson",
     "ENTERPRISE": "Organisation",
     "webpush": "Webbläsare",

@@ -5,13 +5,14 @@ Retention rules, the retention log, and holds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import Request, Response
 
 from utskick.domain.audit import AuditEntry
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
-from utskick.domain.retention import OTHERS, TYPES, HoldKind, RetentionRule, Rules
+from utskick.domain.retention import OTHERS, HoldKind, RetentionRule, Rules
 from utskick.domain.unit import Unit
 from utskick.http.audit.subject import naming
 from utskick.http.context import ApiContext
@@ -27,7 +28,6 @@ from utskick.store.retention.rules import RetentionRules
 
 _LIMIT: Final = 65_536
 _MOST: Final = 1000
-_NAMED: Final = (*TYPES, OTHERS)
 
 
 class RetentionCalls:
@@ -41,7 +41,8 @@ class RetentionCalls:
     async def read(self, request: Request) -> Response:
         municipality_id, _ = located(request, self._service.municipalities, "getRetentionRules")
         async with answering():
-            return json_response(rules_of(await self._rules.of(municipality_id), municipality_id))
+            rules = await self._rules.of(municipality_id)
+            return json_response(rules_of(rules, municipality_id, self._service.message_types))
 
     async def put(self, request: Request, change: AuditEntry) -> Response:
         body = parse(RetentionRequest, await read_json(request, _LIMIT))
@@ -79,8 +80,9 @@ class RetentionCalls:
         parameters = Parameters(operation, self._service.municipalities)
         unit = unit_of(request, parameters)
         message_type = request.path_params["messageType"]
-        if message_type not in _NAMED:
-            parameters.fault("messageType", f"must be one of {', '.join(_NAMED)}")
+        named = (*self._service.message_types, OTHERS)
+        if message_type not in named:
+            parameters.fault("messageType", f"must be one of {', '.join(named)}")
         parameters.done()
         return unit, message_type
 
@@ -149,24 +151,25 @@ def paged(request: Request, service: ApiContext, operation: str) -> tuple[str, i
     return municipality_id, page, min(limit, _MOST)
 
 
-def rules_of(rules: Rules, municipality_id: str) -> list[dict[str, Any]]:
+def rules_of(rules: Rules, municipality_id: str, types: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rules of the municipality and its units, then those of the settings.
 
-    Of the settings, those that apply to anything.
+    Of the settings, those that apply to anything. ``types``: all message types.
     """
-    applied = {rule for kind in TYPES for rule in rules.of_type(kind, municipality_id)}
+    named = (*types, OTHERS)
+    applied = {rule for kind in types for rule in rules.of_type(kind, municipality_id)}
     return [
         rule_of(rule)
         for each in (rules.own, [r for r in rules.defaults if r in applied])
-        for rule in sorted(each, key=_order)
+        for rule in sorted(each, key=lambda rule: _order(rule, named))
     ]
 
 
-def _order(rule: RetentionRule) -> tuple[str, str, int]:
+def _order(rule: RetentionRule, named: Sequence[str]) -> tuple[str, str, int]:
     """Sort key: the widest unit first, then the order of the types."""
     unit = rule.unit
     return (
-        (unit.organization_number or "", unit.department or "", _NAMED.index(rule.message_type))
+        (unit.organization_number or "", unit.department or "", named.index(rule.message_type))
         if unit
         else ("", "", -1)
     )

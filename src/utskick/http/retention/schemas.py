@@ -10,9 +10,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from utskick.domain.ids import parse_id
 from utskick.domain.request_parts import size_up_to
-from utskick.domain.retention import MOST_DAYS, OTHERS, TYPES, HoldKind
+from utskick.domain.retention import MOST_DAYS, OTHERS, HoldKind
 from utskick.domain.validators import CLEAN, NO_NUL, NOT_BLANK, UTF8, Body, Constraint, Uuid, broken
 from utskick.http.history.schemas import PagingMetaData
+from utskick.http.operation.placeholders import EACH_TYPE, TYPE_EXAMPLE
 from utskick.http.operation.schemas import Response, member, words
 from utskick.store.retention.holds import Subject
 
@@ -97,7 +98,7 @@ class HoldRequest(Body):
         return Subject(HoldKind(self.kind), found)
 
 
-RuleType = Annotated[str, words((*TYPES, OTHERS))]
+RuleType = Annotated[str, words((EACH_TYPE, OTHERS))]
 HoldKindWord = Annotated[str, words(HoldKind)]
 
 
@@ -105,7 +106,7 @@ class RetentionRule(Response):
     """How long requests of a type are kept, and by which decision."""
 
     message_type: RuleType | None = member(
-        "Type of the request; `*`: all types without a rule of their own", "SMS"
+        "Type of the request; `*`: all types without a rule of their own", TYPE_EXAMPLE
     )
     days: int | None = member("Days after the send time until a message is deleted", 730)
     preserve: bool | None = member("`true`: never deleted")
@@ -130,7 +131,7 @@ class RetentionEntry(Response):
     kind: Literal["retention", "erasure"] | None = member(
         "Deleted by a rule, or by an order to erase a person", "retention"
     )
-    message_type: str | None = member("Type of the request", "SMS")
+    message_type: str | None = member("Type of the request", TYPE_EXAMPLE)
     days: int | None = member("Days of the rule", 730)
     decision: str | None = member("Decision of the rule", "KS 2026/123")
     actor: str | None = member("Who ordered the erasure")

@@ -7,10 +7,11 @@ import contextlib
 import hashlib
 import io
 import sys
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from utskick.cache import Cache
 
 #: Maximum number of rendered pages, size of a PDF in bytes, and number of cached PDFs.
 MAX_PAGES: Final = 5
@@ -39,17 +40,18 @@ class PdfRenderer:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._cache: OrderedDict[bytes, RenderedPdf] = OrderedDict()
+        self._cache: Cache[bytes, RenderedPdf] = Cache(CACHE_SIZE)
 
     async def of(self, data: bytes) -> RenderedPdf:
         if not is_pdf(data) or len(data) > MAX_PDF_SIZE:
             return RenderedPdf()
         digest = await asyncio.to_thread(lambda: hashlib.sha256(data).digest())
         async with self._lock:
-            cached = self._cache.pop(digest, None)
-            rendered = self._cache[digest] = cached if cached is not None else await _render(data)
-            if len(self._cache) > CACHE_SIZE:
-                self._cache.popitem(last=False)
+            cached = self._cache.get(digest)
+            if cached is not None:
+                return cached
+            rendered = await _render(data)
+            self._cache.put(digest, rendered)
             return rendered
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from smpp34 import DeliverSm
 
+from utskick.cache import Cache
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import SmppAccount
 from utskick.channels.sms.smpp.command_status import OK, TEMPORARY_ERROR, UNSUPPORTED
@@ -21,7 +22,6 @@ from utskick.channels.sms.smpp.submit_sm import parts_of
 from utskick.domain.channel import AccountHealth, Keep, ProviderCallback, Receipt
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent, Uncertain
-from utskick.outgoing.ttl_cache import TtlCache
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Smpp:
         self._keep: Keep | None = None
         self._refusal: tuple[Outcome, float] | None = None
         self._pause = _PAUSE
-        self._first_ids: TtlCache[str, str] = TtlCache(limit=_PARTS, life=_PART_LIFE)
+        self._first_ids: Cache[str, str] = Cache(_PARTS, seconds=_PART_LIFE)
 
     def supports(self, number: str) -> bool:  # noqa: ARG002 (protocol signature)
         return True
