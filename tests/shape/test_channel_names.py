@@ -78,7 +78,7 @@ HTTP: dict[str, set[str]] = {
     "http/operation/examples.py": {"EMAIL", "SMS", "fcm"},
     "http/privacy/extract_words.py": {"fcm", "webpush"},
     # The description of the contract's statistics of letters and SMS.
-    "http/history/routes.py": {"SMS"},
+    "http/history/operations.py": {"SMS"},
     # The same, and the member `sms` of answers.
     "http/history/schemas.py": {"SMS"},
     "http/messages/schemas.py": {"SMS"},

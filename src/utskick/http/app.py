@@ -7,10 +7,10 @@ from fastapi import FastAPI
 from utskick import __version__
 from utskick.http.configuration.operations import operations as configuration
 from utskick.http.context import ApiContext
-from utskick.http.directory.routes import operations as directory
+from utskick.http.directory.operations import operations as directory
 from utskick.http.docs import pages
 from utskick.http.events.operations import feed_operations, webhook_operations
-from utskick.http.history.routes import operations as history
+from utskick.http.history.operations import operations as history
 from utskick.http.messages.operations import operations as messages
 from utskick.http.oauth.operations import operations as oauth
 from utskick.http.pipeline.health import operations as health
