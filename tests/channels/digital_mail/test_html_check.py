@@ -190,8 +190,43 @@ def test_hostile_text_costs_no_more_than_its_length(piece: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        ("<", "a"),
+        ("<p ", "a"),
+        ("<p ", "a1"),
+        ("<p ", "a "),
+        ("<p ", "a=b "),
+        ("<p a='", "&x"),
+        ("<p a='", "\0"),
+        ("<p a='&#", "1"),
+        ("<!--", "- "),
+        ("<!doctype ", "a"),
+        ("<!doctype html public '", "a"),
+        ("<style></", "a"),
+        ("<style>", "</"),
+        ("<style>", "</style a='"),
+        ("", "<p a='<p b=\""),
+        ("", "</p "),
+    ],
+)
+def test_long_names_values_and_comments_cost_no_more_than_their_length(
+    begin: str, piece: str
+) -> None:
+    start = time.process_time()
+    faults(begin + piece * (500_000 // len(piece)))
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("<p_a>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<p a\0>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<!DOCTYPE html PUBLIC 'a'>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<!DOCTYPE  html>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<p\r\n a = b\r\n onclick>", "line 3, column 2: the attribute onclick is not allowed"),
+        ("<style></styles></style><p>", "line 1, column 25: <p> is not closed"),
         ("<ul><li>a<li>b</ul>", "line 1, column 10: <li> is not closed before </ul>"),
         ("<b><i>a</b></i>", "line 1, column 4: <i> is not closed before </b>"),
         ("<b><i>a</b></i>", "line 1, column 12: </i> closes a tag that is not open"),
