@@ -201,6 +201,7 @@ def test_hostile_text_costs_no_more_than_its_length(piece: str) -> None:
         ("<p a='", "\0"),
         ("<p a='&#", "1"),
         ("<!--", "- "),
+        ("", "<!---->"),
         ("<!doctype ", "a"),
         ("<!doctype html public '", "a"),
         ("<style></", "a"),
@@ -247,6 +248,38 @@ def test_long_names_values_and_comments_cost_no_more_than_their_length(
 )
 def test_neighbours_of_what_is_wrong_are_told_too(text: str, told: str) -> None:
     assert any(str(fault).startswith(told) for fault in faults(text)), faults(text)
+
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"<!-->{SCRIPT}-->", "line 1, column 1: the comment is not closed"),
+        (f"<!--->{SCRIPT}-->", "line 1, column 1: the comment is not closed"),
+        (f"<!-- --!>{SCRIPT}-->", "line 1, column 1: the comment is not closed"),
+        (f"<style></style a>{SCRIPT}<style></style>", "line 1, column 8: '<' does not begin"),
+        (f"<style></style/>{SCRIPT}<style></style>", "line 1, column 8: '<' does not begin"),
+        (f"<title><!--</title>{SCRIPT}--></title>", "line 1, column 8: '<' does not begin"),
+        (f"<textarea><a b='</textarea>{SCRIPT}'></a></textarea>", "line 1, column 11: '<' does"),
+        (
+            "<svg><style><img src=x onerror=y()></style></svg>",
+            "line 1, column 13: <style> within <svg> or <math> must not contain <",
+        ),
+        (
+            "<svg><style>&#64;import 'https://a'</style></svg>",
+            "line 1, column 13: <style> within <svg> or <math> must not contain &",
+        ),
+    ],
+)
+def test_what_browsers_read_as_tags_is_not_hidden(text: str, told: str) -> None:
+    assert any(str(fault).startswith(told) for fault in faults(text)), faults(text)
+
+
+def test_what_browsers_read_as_text_and_comments_is_sent() -> None:
+    assert faults("<title>a &amp; b</title><!----><!-- - -- ! --><textarea>a</textarea>") == []
+    assert faults("<svg><style>p { color: red }</style><title>a</title></svg>") == []
 
 
 @pytest.mark.parametrize("name", ["area", "br", "col", "hr", "input", "param", "wbr"])

@@ -34,6 +34,7 @@ _INLINE: Final = re.compile(
 _CSS_LINK: Final = re.compile(
     r"url\s*+\(\s*+['\"]?+(?!data:image/)|@import|expression\s*+\(|-moz-binding", re.IGNORECASE
 )
+_MARKUP: Final = re.compile("[<&]")
 _BLANKS: Final = re.compile(r"[\x00-\x20]+")
 
 _VOID: Final = frozenset(
@@ -54,6 +55,8 @@ _VOID: Final = frozenset(
         "wbr",
     ]
 )
+#: Elements whose content browsers read as text up to the end tag.
+_TEXT: Final = frozenset({"title", "textarea", "xmp", "noembed", "noframes", "plaintext"})
 _FOREIGN: Final = frozenset({"svg", "math"})
 _SCRIPTING: Final = frozenset(
     {"script", "noscript", "iframe", "frame", "frameset", "object", "embed", "applet"}
@@ -118,6 +121,9 @@ class _Document:
         if mark < 0:
             return
         markup = self._tokens.read(mark)
+        outer = self._open[-1][0] if self._open else ""
+        if outer in _TEXT and (markup.kind, markup.name) != (Kind.END, outer):
+            markup = Markup(Kind.MALFORMED, mark, mark + 1)
         self._at = markup.end
         if markup.kind is Kind.START:
             yield from self._begin(markup)
@@ -149,7 +155,7 @@ class _Document:
         yield from _attribute_faults(tag)
         foreign = name in _FOREIGN or any(self._depth[outer] for outer in _FOREIGN)
         if name in ("script", "style"):
-            yield from self._skip_raw(name, mark)
+            yield from self._skip_raw(name, mark, foreign)
         elif name not in _VOID and not (foreign and tag.closed):
             self._open.append((name, mark))
             self._depth[name] += 1
@@ -158,13 +164,18 @@ class _Document:
                 self._open.clear()
                 self._at = len(self._text)
 
-    def _skip_raw(self, name: str, mark: int) -> Iterator[tuple[int, str]]:
-        """Skip the text of a raw text element (HTML standard section 13.1.2.1)."""
+    def _skip_raw(self, name: str, mark: int, foreign: bool) -> Iterator[tuple[int, str]]:
+        """Skip the text of a raw text element (HTML standard section 13.1.2.1).
+
+        Within SVG and MathML it is not raw: browsers read tags and references in it.
+        """
         start = self._at
         end = self._tokens.raw_text_end(name, start)
         self._at = end[1] if end else len(self._text)
         if end is None:
             yield mark, f"<{name}> is not closed"
+        elif foreign and (match := _MARKUP.search(self._text, start, end[0])):
+            yield match.start(), f"<{name}> within <svg> or <math> must not contain {match[0]}"
         elif name == "style" and (match := _CSS_LINK.search(self._text, start, end[0])):
             yield match.start(), _STYLE
 

@@ -93,25 +93,30 @@ class Tokens:
     def raw_text_end(self, name: str, start: int) -> tuple[int, int] | None:
         """Return the start and end of the end tag of a raw text element, or None without one.
 
-        ``start``: the offset of its text.
+        ``start``: the offset of its text. An end tag that is malformed, but ends the element in
+        browsers, has no length.
         """
         machine = self._machine
         machine.begin(start, machine.rawtext_state, name)
         mark = start
         while machine.step():
             if machine.malformed:
-                machine.begin(mark + 1, machine.rawtext_state, name)
-            elif machine.state == machine.data_state:
+                return mark, mark
+            if machine.state == machine.data_state:
                 return mark, machine.offset
-            elif machine.state == machine.rawtext_less_than_sign_state:
+            if machine.state == machine.rawtext_less_than_sign_state:
                 mark = machine.offset - 1
         return None
 
     def _comment(self, start: int) -> Markup:
-        """Return a comment. Only "-->" closes it, unlike in browsers ("<!-->", "--!>")."""
-        end = self._text.find("-->", start + len("<!--"))
-        if end < 0:
-            return Markup(Kind.UNCLOSED_COMMENT, start, len(self._text))
+        """Return a comment. Where browsers close it otherwise than at "-->", it is not closed."""
+        text, body = self._text, start + len("<!--")
+        end = text.find("-->", start + len("<!"))  # "<!-->" and "<!--->" are whole comments
+        wrong = text.find("--!>", body, end if end >= 0 else len(text))
+        if wrong >= 0:
+            return Markup(Kind.UNCLOSED_COMMENT, start, wrong + len("--!>"))
+        if end < body:
+            return Markup(Kind.UNCLOSED_COMMENT, start, len(text) if end < 0 else end + len("-->"))
         return Markup(Kind.COMMENT, start, end + len("-->"))
 
     def _doctype(self, start: int, end: int) -> Markup:
