@@ -190,8 +190,44 @@ def test_hostile_text_costs_no_more_than_its_length(piece: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        ("<", "a"),
+        ("<p ", "a"),
+        ("<p ", "a1"),
+        ("<p ", "a "),
+        ("<p ", "a=b "),
+        ("<p a='", "&x"),
+        ("<p a='", "\0"),
+        ("<p a='&#", "1"),
+        ("<!--", "- "),
+        ("", "<!---->"),
+        ("<!doctype ", "a"),
+        ("<!doctype html public '", "a"),
+        ("<style></", "a"),
+        ("<style>", "</"),
+        ("<style>", "</style a='"),
+        ("", "<p a='<p b=\""),
+        ("", "</p "),
+    ],
+)
+def test_long_names_values_and_comments_cost_no_more_than_their_length(
+    begin: str, piece: str
+) -> None:
+    start = time.process_time()
+    faults(begin + piece * (500_000 // len(piece)))
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("<p_a>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<p a\0>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<!DOCTYPE html PUBLIC 'a'>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<!DOCTYPE  html>", "line 1, column 1: '<' does not begin a valid tag"),
+        ("<p\r\n a = b\r\n onclick>", "line 3, column 2: the attribute onclick is not allowed"),
+        ("<style></styles></style><p>", "line 1, column 25: <p> is not closed"),
         ("<ul><li>a<li>b</ul>", "line 1, column 10: <li> is not closed before </ul>"),
         ("<b><i>a</b></i>", "line 1, column 4: <i> is not closed before </b>"),
         ("<b><i>a</b></i>", "line 1, column 12: </i> closes a tag that is not open"),
@@ -212,6 +248,38 @@ def test_hostile_text_costs_no_more_than_its_length(piece: str) -> None:
 )
 def test_neighbours_of_what_is_wrong_are_told_too(text: str, told: str) -> None:
     assert any(str(fault).startswith(told) for fault in faults(text)), faults(text)
+
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"<!-->{SCRIPT}-->", "line 1, column 1: the comment is not closed"),
+        (f"<!--->{SCRIPT}-->", "line 1, column 1: the comment is not closed"),
+        (f"<!-- --!>{SCRIPT}-->", "line 1, column 1: the comment is not closed"),
+        (f"<style></style a>{SCRIPT}<style></style>", "line 1, column 8: '<' does not begin"),
+        (f"<style></style/>{SCRIPT}<style></style>", "line 1, column 8: '<' does not begin"),
+        (f"<title><!--</title>{SCRIPT}--></title>", "line 1, column 8: '<' does not begin"),
+        (f"<textarea><a b='</textarea>{SCRIPT}'></a></textarea>", "line 1, column 11: '<' does"),
+        (
+            "<svg><style><img src=x onerror=y()></style></svg>",
+            "line 1, column 13: <style> within <svg> or <math> must not contain <",
+        ),
+        (
+            "<svg><style>&#64;import 'https://a'</style></svg>",
+            "line 1, column 13: <style> within <svg> or <math> must not contain &",
+        ),
+    ],
+)
+def test_what_browsers_read_as_tags_is_not_hidden(text: str, told: str) -> None:
+    assert any(str(fault).startswith(told) for fault in faults(text)), faults(text)
+
+
+def test_what_browsers_read_as_text_and_comments_is_sent() -> None:
+    assert faults("<title>a &amp; b</title><!----><!-- - -- ! --><textarea>a</textarea>") == []
+    assert faults("<svg><style>p { color: red }</style><title>a</title></svg>") == []
 
 
 @pytest.mark.parametrize("name", ["area", "br", "col", "hr", "input", "param", "wbr"])

@@ -1,8 +1,9 @@
 """Check of HTML for mailboxes: well-formed, without scripts, and without external resources.
 
 Every fault has its line and column. The syntax is the HTML standard's (section 13.1), but stricter
-than a browser's: no tag may be omitted (section 13.1.2.4), and nothing malformed is repaired. All
-patterns are possessive, so that the time is linear in the length of hostile input.
+than a browser's: no tag may be omitted (section 13.1.2.4), and nothing malformed is repaired. The
+markup is read by a tokenizer (``html_tokens``); patterns are applied to references, addresses and
+styles, and are possessive. The time is linear in the length of hostile input.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from utskick.channels.digital_mail.html_tokens import Kind, Markup, Tokens
+
 #: Maximum number of reported faults.
 MOST: Final = 20
 #: Number of faults after which the check stops.
@@ -24,24 +27,14 @@ _ENOUGH: Final = 5 * MOST
 #: Maximum nesting depth, about that of browsers.
 _DEEPEST: Final = 500
 
-_TAG: Final = re.compile(
-    r"<(?P<name>[A-Za-z][A-Za-z0-9:-]*+)"
-    r"(?P<attributes>(?:\s++[^\s\"'<>/=\x00]++(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'=<>`]++))?+)*+)\s*+(?P<closed>/?)>"
-)
-_ATTRIBUTE: Final = re.compile(
-    r"\s++([^\s\"'<>/=\x00]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'=<>`]++)))?+"
-)
-_END: Final = re.compile(r"</([A-Za-z][A-Za-z0-9:-]*+)\s*+>")
-_DOCTYPE: Final = re.compile(r"<!doctype html\s*+>", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"&(#[0-9]{1,7};|#[xX][0-9A-Fa-f]{1,6};|[A-Za-z][A-Za-z0-9]*+;|)")
-_STYLE_END: Final = re.compile(r"</style\s*+>", re.IGNORECASE)
-_SCRIPT_END: Final = re.compile(r"</script\s*+>", re.IGNORECASE)
 _INLINE: Final = re.compile(
     r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]++\Z", re.IGNORECASE
 )
 _CSS_LINK: Final = re.compile(
     r"url\s*+\(\s*+['\"]?+(?!data:image/)|@import|expression\s*+\(|-moz-binding", re.IGNORECASE
 )
+_MARKUP: Final = re.compile("[<&]")
 _BLANKS: Final = re.compile(r"[\x00-\x20]+")
 
 _VOID: Final = frozenset(
@@ -62,6 +55,8 @@ _VOID: Final = frozenset(
         "wbr",
     ]
 )
+#: Elements whose content browsers read as text up to the end tag.
+_TEXT: Final = frozenset({"title", "textarea", "xmp", "noembed", "noframes", "plaintext"})
 _FOREIGN: Final = frozenset({"svg", "math"})
 _SCRIPTING: Final = frozenset(
     {"script", "noscript", "iframe", "frame", "frameset", "object", "embed", "applet"}
@@ -103,6 +98,7 @@ class _Document:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._tokens = Tokens(text)
         self._at = 0
         self._open: list[tuple[str, int]] = []
         self._depth: Counter[str] = Counter()
@@ -124,27 +120,21 @@ class _Document:
         yield from _references(self._text, start, self._at)
         if mark < 0:
             return
-        if self._text.startswith("<!--", mark):
-            yield from self._comment(mark)
-        elif match := _DOCTYPE.match(self._text, mark):
-            self._at = match.end()
-        elif match := _END.match(self._text, mark):
-            self._at = match.end()
-            yield from self._close(match[1].lower(), mark)
-        elif match := _TAG.match(self._text, mark):
-            self._at = match.end()
-            yield from self._begin(match)
-        else:
-            yield mark, "'<' does not begin a valid tag; as text it must be written &lt;"
-            self._at = mark + 1
-
-    def _comment(self, mark: int) -> Iterator[tuple[int, str]]:
-        end = self._text.find("-->", mark + 4)
-        if end < 0:
+        markup = self._tokens.read(mark)
+        outer = self._open[-1][0] if self._open else ""
+        if outer in _TEXT and (markup.kind, markup.name) != (Kind.END, outer):
+            markup = Markup(Kind.MALFORMED, mark, mark + 1)
+        self._at = markup.end
+        if markup.kind is Kind.START:
+            yield from self._begin(markup)
+        elif markup.kind is Kind.END:
+            yield from self._close(markup.name, mark)
+        elif markup.kind is Kind.UNCLOSED_COMMENT:
             yield mark, "the comment is not closed"
-        elif self._text.startswith("<!--[if", mark):
+        elif markup.kind is Kind.COMMENT and self._text.startswith("<!--[if", mark):
             yield mark, "a conditional comment is not allowed"
-        self._at = len(self._text) if end < 0 else end + 3
+        elif markup.kind is Kind.MALFORMED:
+            yield mark, "'<' does not begin a valid tag; as text it must be written &lt;"
 
     def _close(self, name: str, mark: int) -> Iterator[tuple[int, str]]:
         if name in _VOID:
@@ -159,14 +149,14 @@ class _Document:
             self._depth[name] -= 1
             yield from unclosed
 
-    def _begin(self, tag: re.Match[str]) -> Iterator[tuple[int, str]]:
-        name, mark = tag["name"].lower(), tag.start()
+    def _begin(self, tag: Markup) -> Iterator[tuple[int, str]]:
+        name, mark = tag.name, tag.start
         yield from _tag_faults(name, mark)
-        yield from _attribute_faults(name, tag)
+        yield from _attribute_faults(tag)
         foreign = name in _FOREIGN or any(self._depth[outer] for outer in _FOREIGN)
         if name in ("script", "style"):
-            yield from self._skip_raw(name, mark)
-        elif name not in _VOID and not (foreign and tag["closed"]):
+            yield from self._skip_raw(name, mark, foreign)
+        elif name not in _VOID and not (foreign and tag.closed):
             self._open.append((name, mark))
             self._depth[name] += 1
             if len(self._open) > _DEEPEST:
@@ -174,18 +164,20 @@ class _Document:
                 self._open.clear()
                 self._at = len(self._text)
 
-    def _skip_raw(self, name: str, mark: int) -> Iterator[tuple[int, str]]:
-        """Skip the text of a raw text element (HTML standard section 13.1.2.1)."""
+    def _skip_raw(self, name: str, mark: int, foreign: bool) -> Iterator[tuple[int, str]]:
+        """Skip the text of a raw text element (HTML standard section 13.1.2.1).
+
+        Within SVG and MathML it is not raw: browsers read tags and references in it.
+        """
         start = self._at
-        end = (_STYLE_END if name == "style" else _SCRIPT_END).search(self._text, start)
-        self._at = end.end() if end else len(self._text)
+        end = self._tokens.raw_text_end(name, start)
+        self._at = end[1] if end else len(self._text)
         if end is None:
             yield mark, f"<{name}> is not closed"
-        elif name == "style" and (match := _CSS_LINK.search(self._text, start, end.start())):
-            yield (
-                match.start(),
-                _STYLE,
-            )
+        elif foreign and (match := _MARKUP.search(self._text, start, end[0])):
+            yield match.start(), f"<{name}> within <svg> or <math> must not contain {match[0]}"
+        elif name == "style" and (match := _CSS_LINK.search(self._text, start, end[0])):
+            yield match.start(), _STYLE
 
 
 def _references(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
@@ -207,18 +199,17 @@ def _tag_faults(name: str, mark: int) -> Iterator[tuple[int, str]]:
         yield mark, f"<{name}> is not allowed: a message must not load external resources"
 
 
-def _attribute_faults(name: str, tag: re.Match[str]) -> Iterator[tuple[int, str]]:
+def _attribute_faults(tag: Markup) -> Iterator[tuple[int, str]]:
     seen = set()
-    for match in _ATTRIBUTE.finditer(tag.string, tag.start("attributes"), tag.end("attributes")):
-        attribute = match[1].lower()
-        value = html.unescape(match[2] or match[3] or match[4] or "")
-        if attribute in seen:
-            yield match.start(1), f"the attribute {attribute} of <{name}> is repeated"
-        seen.add(attribute)
-        if (what := _attribute_fault(name, attribute, value)) is not None:
-            yield match.start(1), what
-    if name == "img" and "src" not in seen:
-        yield tag.start(), "<img> has no src"
+    for attribute in tag.attributes:
+        if attribute.name in seen:
+            yield attribute.at, f"the attribute {attribute.name} of <{tag.name}> is repeated"
+        seen.add(attribute.name)
+        what = _attribute_fault(tag.name, attribute.name, html.unescape(attribute.value))
+        if what is not None:
+            yield attribute.at, what
+    if tag.name == "img" and "src" not in seen:
+        yield tag.start, "<img> has no src"
 
 
 def _attribute_fault(name: str, attribute: str, value: str) -> str | None:
