@@ -31,3 +31,16 @@ def swedish(moment: datetime) -> str:
 def midnight(day: date) -> datetime:
     """Return when a day begins in Sweden."""
     return datetime.combine(day, time.min, SWEDEN)
+
+
+def utc_second(moment: datetime) -> datetime:
+    """Return the moment in UTC, to the second: the only form that is valid for every PDF date.
+
+    Without a zone it is taken for UTC. At the ends of the calendar, its zone is dropped.
+    """
+    aware = moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
+    try:
+        utc = aware.astimezone(UTC)
+    except OverflowError:
+        utc = aware.replace(tzinfo=UTC)
+    return utc.replace(microsecond=0)

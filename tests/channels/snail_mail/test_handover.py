@@ -11,6 +11,8 @@ import os
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +21,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pypdfium2 import PdfDocument
 
 from tests.channels.snail_mail.pdfs import letter
 from tests.channels.snail_mail.stage import ANNA, BATCH, PDF, batch, files, pdf, prepared, to_folder
@@ -191,6 +194,32 @@ async def test_names_outside_latin_1_are_readable_in_it_and_whole_in_utf_8(tmp_p
         ]
         == "Anna Šimić"
     )
+
+
+@pytest.mark.parametrize(
+    ("form", "pages"),
+    [
+        ({}, ["beslut.pdf"]),
+        ({"envelope": "WINDOWED"}, ["beslut.pdf"]),
+        ({"coverPage": True}, ["beslut-adress.pdf", "beslut.pdf"]),
+        ({"text": "Hej!"}, ["brev.pdf"]),
+        ({"text": "Hej!", "subject": "Kallelse", "coverPage": True}, ["brev.pdf"]),
+        ({"text": "Hej!", "enclosed": pdf()}, ["brev.pdf", "beslut.pdf"]),
+    ],
+)
+async def test_every_form_that_acceptance_takes_ends_as_pages(
+    tmp_path: Path, form: dict[str, Any], pages: list[str]
+) -> None:
+    """Acceptance notes the time by the clock, with microseconds."""
+    enclosed = [form["enclosed"]] if "enclosed" in form else []
+    draft = prepared(*enclosed, **{name: form[name] for name in form if name != "enclosed"})
+    accepted = replace(draft, created_at=datetime(2026, 7, 1, 10, 0, 0, 123456, UTC))
+    assert await hand_over(tmp_path, batch(accepted)) == Sent(f"joe01doe_{BATCH}")
+    manifest = orjson.loads((tmp_path / HOME / "manifest.json").read_bytes())
+    told = [(file["file"], file["pages"]) for file in manifest["letters"][0]["files"]]
+    assert told == [(name, 1) for name in pages]
+    for name in pages:
+        assert len(PdfDocument((tmp_path / HOME / name).read_bytes())) == 1
 
 
 NAMES = st.one_of(

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import io
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import orjson
 import pikepdf
@@ -22,6 +23,7 @@ from utskick.channels.snail_mail.typesetting import LetterPage, LetterTypesetter
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
 from utskick.domain.postal_recipient import Addressee
+from utskick.http.privacy.extract_pdf import ExtractTypesetter
 
 PRESS = LetterTypesetter()
 LINES = Addressee.read({**ANNA, "careOf": "Berg"}).lines()
@@ -160,6 +162,33 @@ def test_it_is_pdf_a_2b_and_always_the_same() -> None:
             str(font["/BaseFont"]) for page in opened.pages for font in page.resources.Font.values()
         }
     assert all("Libertinus" in font for font in fonts)
+
+
+STOCKHOLM = ZoneInfo("Europe/Stockholm")
+TIMES = {
+    datetime(2026, 7, 1, 10, 0, 0, 123456, UTC): "D:20260701100000Z",
+    datetime(2026, 7, 1, 12, 0, 0, 999999, STOCKHOLM): "D:20260701100000Z",
+    datetime(2026, 1, 1, 0, 30, tzinfo=STOCKHOLM): "D:20251231233000Z",
+    datetime(2026, 7, 1, 10, 0, 0, 5): "D:20260701100000Z",
+    datetime(2026, 7, 1, 15, 45, 0, 1, timezone(timedelta(hours=5, minutes=45))): (
+        "D:20260701100000Z"
+    ),
+    datetime(2026, 7, 1, 4, 14, 53, tzinfo=timezone(-timedelta(hours=5, minutes=45, seconds=7))): (
+        "D:20260701100000Z"
+    ),
+    datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))): "D:00010101000000Z",
+    datetime(9999, 12, 31, 23, 59, 59, 999999, timezone(-timedelta(hours=5))): "D:99991231235959Z",
+}
+
+
+@pytest.mark.parametrize(("moment", "told"), TIMES.items(), ids=str)
+def test_every_time_can_be_the_date_of_a_pdf(moment: datetime, told: str) -> None:
+    written = PRESS.set(LetterPage(LEFT, LINES, text="Hej!", made=moment))
+    cover = PRESS.set_strictly(LetterPage(LEFT, LINES, made=moment))
+    extract = ExtractTypesetter()._compiled(b"#sys.inputs.said", "Hej!", moment)
+    for data in (written, cover, extract):
+        with pikepdf.open(io.BytesIO(data)) as opened:
+            assert str(opened.docinfo["/CreationDate"]) == told
 
 
 async def test_a_cover_page_and_a_letter_of_text_are_handed_over(tmp_path: Path) -> None:

@@ -220,6 +220,28 @@ async def test_letters_gather_until_their_batch_is_closed_and_are_handed_over_on
     assert len(await client.all_received("snail_mail")) == 4
 
 
+async def test_letters_from_text_and_cover_pages_are_printed(client: Client) -> None:
+    batch = str(uuid4())
+    without = {name: value for name, value in snail().items() if name != "attachments"}
+    for body in (
+        {**without, "text": "Välkommen!"},
+        {**without, "text": "Välkommen!", "subject": "Kallelse", "coverPage": True},
+        snail(coverPage=True),
+        snail(text="Se bilagan."),
+    ):
+        answer = await client.post(f"/2281/snail-mail?batchId={batch}", body)
+        assert answer.status == 201, answer.text
+    await client.post(f"/2281/snail-mail/batch/{batch}")
+    await client.until(
+        f"/2281/status/batch/{batch}",
+        lambda b: all(m["deliveries"][0]["status"] == "SENT" for m in b["messages"]),
+    )
+    printed = await client.all_received("snail_mail")
+    assert len(printed) == 4
+    assert all(entry["size"] > 1000 for entry in printed)
+    assert sorted(len(entry["text"].split(", ")) for entry in printed) == [1, 1, 2, 2]
+
+
 async def test_a_batch_that_nobody_knows_cannot_be_closed_and_one_of_another_municipality_is_not_seen(
     client: Client,
 ) -> None:

@@ -19,6 +19,7 @@ import typst
 
 from utskick.channels.snail_mail.file_names import substitute, transliterate
 from utskick.channels.snail_mail.settings import EnvelopeWindow
+from utskick.domain.clock import utc_second
 
 _LACKING: Final = re.compile(r'the text `?"(.*)"`? could not be displayed', re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\u\{([0-9a-f]+)\}")
@@ -33,7 +34,7 @@ class LetterPage:
     """Input of one letter.
 
     ``lines``: of the address. ``sender``: shown at the top. ``text``: empty for a cover page.
-    ``made``: the date of the PDF.
+    ``made``: the date of the PDF, which shows it in UTC to the second.
     """
 
     window: EnvelopeWindow
@@ -86,7 +87,7 @@ class LetterTypesetter:
                 format="pdf",
                 sys_inputs=inputs,
                 pdf_standards=["a-2b"],
-                timestamp=page.made,
+                timestamp=utc_second(page.made),
             )
         except typst.TypstError as fault:
             match = _LACKING.search(fault.message)

@@ -15,6 +15,8 @@ from typing import Final
 import orjson
 import typst
 
+from utskick.domain.clock import utc_second
+
 _TEMPLATE: Final = Path(__file__).with_name("extract.typ")
 _PLAIN: Final = re.compile(r"[\n -~\u00a0-\u017f\u200b\u2010-\u2026\u20ac]")
 #: Unusual characters that are tested against the fonts one by one; the rest is written as its code.
@@ -49,7 +51,7 @@ class ExtractTypesetter:
             format="pdf",
             sys_inputs={"said": said},
             pdf_standards=["a-2b"],
-            timestamp=made,
+            timestamp=utc_second(made),
         )
         if not isinstance(found, bytes):
             raise TypeError("typst gave no PDF")
