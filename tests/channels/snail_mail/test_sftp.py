@@ -20,6 +20,8 @@ from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Sent, Uncertain
 
 HOME = f"Kultur/joe01doe_{BATCH}"
+#: OpenSSH ends the connection at an SFTP packet over 256 KiB, its header included.
+LONGEST_WRITE = 256 * 1024 - 1024
 
 
 class Server(asyncssh.SFTPServer):
@@ -50,6 +52,9 @@ class Server(asyncssh.SFTPServer):
             raise asyncssh.SFTPNoSpaceOnFilesystem("full")
         if self._stage.how == "cut" and self._stage.writes > 1:
             self._connection.abort()
+        if len(data) > LONGEST_WRITE:
+            self._connection.abort()
+            raise asyncssh.SFTPConnectionLost("a packet over 256 KiB")
         return super().write(file_obj, offset, data)  # type: ignore[return-value]
 
     async def rename(self, oldpath: bytes, newpath: bytes) -> None:

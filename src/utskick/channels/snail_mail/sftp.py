@@ -27,8 +27,9 @@ from utskick.channels.snail_mail.storage import (
 )
 
 T = TypeVar("T")
-#: Bytes of one write request; several are outstanding at once.
-_BLOCK: Final = 262_144
+#: Bytes of one write request, which every server takes (draft section 3; OpenSSH ends the
+#: connection at a packet over 256 KiB). Up to 128 requests are outstanding at once.
+_BLOCK: Final = 32_768
 _FULL: Final = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
 _FORBIDDEN: Final = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)
 _MISSING: Final = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
