@@ -13,14 +13,15 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
+from utskick.outgoing.content_coding import Oversized, decoded
 
-#: Maximum bytes of a response; no provider has legitimate longer ones.
+#: Maximum bytes of a response, also once decoded; no provider has legitimate longer ones.
 ANSWER_LIMIT = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request. ``headers``: complete; only the client's own framing headers are added."""
+    """One request. ``headers``: complete, but for framing and ``Accept-Encoding: identity``."""
 
     method: str
     url: str
@@ -30,7 +31,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """The provider's complete response."""
+    """The provider's complete response. ``body``: decoded, if its coding is known."""
 
     status: int
     headers: Mapping[str, str]
@@ -106,6 +107,7 @@ class HttpClient:
                     sock_connect=self._timeouts.connect,
                     sock_read=self._timeouts.read,
                 ),
+                headers={"Accept-Encoding": "identity"},
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
@@ -127,15 +129,9 @@ class HttpClient:
             async with session.request(
                 call.method, call.url, data=body, headers=call.headers, allow_redirects=False
             ) as response:
-                data = await response.content.read(ANSWER_LIMIT + 1)
-                while len(data) <= ANSWER_LIMIT and not response.content.at_eof():
-                    data += await response.content.read(ANSWER_LIMIT + 1 - len(data))
-                if len(data) > ANSWER_LIMIT:
-                    response.close()
-                    return Uncertain(
-                        Reason("oversized-answer", "the provider's response exceeds 1 MiB")
-                    )
-                return HttpResponse(response.status, response.headers, data)
+                return HttpResponse(response.status, response.headers, await _body(response))
+        except Oversized:
+            return Uncertain(Reason("oversized-answer", "the provider's response exceeds 1 MiB"))
         except ForbiddenAddress:
             return Rejected(
                 Reason(
@@ -157,6 +153,20 @@ class HttpClient:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """Read the whole body, decoded. Raises ``Oversized``.
+
+    The session does not decode, since aiohttp decodes without a limit of the whole.
+    """
+    data = await response.content.read(ANSWER_LIMIT + 1)
+    while len(data) <= ANSWER_LIMIT and not response.content.at_eof():
+        data += await response.content.read(ANSWER_LIMIT + 1 - len(data))
+    if len(data) > ANSWER_LIMIT:
+        response.close()
+        raise Oversized
+    return decoded(data, ",".join(response.headers.getall("Content-Encoding", ())), ANSWER_LIMIT)
 
 
 class _TrackedBody(aiohttp.BytesPayload):
