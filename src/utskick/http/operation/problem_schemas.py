@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ConfigDict, Field
 
 from utskick.http.operation.schemas import Int32, Response, Uri, member
@@ -16,12 +18,16 @@ class Violation(Response):
     message: str | None = member("The violated constraint", "must not be blank")
 
 
+def _as_in_the_contract(schema: dict[str, Any]) -> None:
+    """Leave further members unmentioned, and exclude problems that list violations."""
+    schema.pop("additionalProperties", None)
+    schema["not"] = {"required": ["violations"]}
+
+
 class Problem(Response):
     """Error response (RFC 9457); the error catalogue lists the values of `code`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"not": {"required": ["violations"]}}, extra="allow"
-    )
+    model_config = ConfigDict(json_schema_extra=_as_in_the_contract, extra="allow")
 
     type: Uri | None = member("URI of the problem type; absent for `about:blank`")
     title: str | None = member("Title of the problem type", "Not Found")
