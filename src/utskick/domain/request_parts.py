@@ -49,6 +49,31 @@ EXAMPLE_ADDRESS: Final = {
     "zipCode": "85230",
     "city": "Sundsvall",
 }
+#: Members that the bodies of most channels have, each with its description and example.
+DEPARTMENT: Final[Any] = Field(
+    default=None,
+    description="Department and unit that is billed and counted in statistics",
+    examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
+)
+PRIORITY: Final[Any] = Field(
+    default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
+)
+REFERENCE: Final[Any] = Field(
+    default=None,
+    description="Reference of the calling system, returned in responses, status, history "
+    "and events",
+    examples=["rad-17"],
+)
+SEND_AT: Final[Any] = Field(
+    default=None,
+    description="Earliest time to send; Swedish time where it has no zone",
+    examples=["2035-10-09T08:00:00+02:00"],
+)
+VALID_UNTIL: Final[Any] = Field(
+    default=None,
+    description="Latest time to send; Swedish time where it has no zone",
+    examples=["2035-10-10T08:00:00+02:00"],
+)
 #: Characters of one line of an address; more fits no window.
 LONGEST_LINE: Final = 100
 _NO_XML: Final = re.compile("[\ufffe\uffff]")

@@ -10,7 +10,14 @@ from pydantic import Field
 
 from utskick.channels.digital_invoice.check_digits import LONGEST_REFERENCE
 from utskick.domain.attachment import Attachment
-from utskick.domain.request_parts import EXAMPLE_PDF, ExternalReference, one_of
+from utskick.domain.request_parts import (
+    EXAMPLE_PDF,
+    PRIORITY,
+    SEND_AT,
+    VALID_UNTIL,
+    ExternalReference,
+    one_of,
+)
 from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
@@ -160,19 +167,9 @@ class DigitalInvoiceRequest(Body):
         "the invoice)",
         examples=["rad-17"],
     )
-    send_at: Moment | None = Field(
-        default=None,
-        description="Earliest time to send; Swedish time where it has no zone",
-        examples=["2035-10-09T08:00:00+02:00"],
-    )
-    valid_until: Moment | None = Field(
-        default=None,
-        description="Latest time to send; Swedish time where it has no zone",
-        examples=["2035-10-10T08:00:00+02:00"],
-    )
-    priority: Literal["HIGH", "NORMAL"] | None = Field(
-        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
-    )
+    send_at: Moment | None = SEND_AT
+    valid_until: Moment | None = VALID_UNTIL
+    priority: Literal["HIGH", "NORMAL"] | None = PRIORITY
 
     @property
     def is_payable(self) -> bool:

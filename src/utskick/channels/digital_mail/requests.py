@@ -11,6 +11,10 @@ from utskick.domain.attachment import Attachment
 from utskick.domain.recipient import Recipient
 from utskick.domain.request_parts import (
     EXAMPLE_PDF,
+    PRIORITY,
+    REFERENCE,
+    SEND_AT,
+    VALID_UNTIL,
     XML,
     Department,
     DigitalSender,
@@ -153,25 +157,10 @@ class DigitalMailRequest(Body):
     receipt_request: Literal["NOT", "SIMPLE", "SIGNED"] | None = Field(
         default=None, description="Requested receipt", examples=["NOT"]
     )
-    priority: Literal["HIGH", "NORMAL"] | None = Field(
-        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
-    )
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
-    send_at: Moment | None = Field(
-        default=None,
-        description="Earliest time to send; Swedish time where it has no zone",
-        examples=["2035-10-09T08:00:00+02:00"],
-    )
-    valid_until: Moment | None = Field(
-        default=None,
-        description="Latest time to send; Swedish time where it has no zone",
-        examples=["2035-10-10T08:00:00+02:00"],
-    )
+    priority: Literal["HIGH", "NORMAL"] | None = PRIORITY
+    reference: Reference | None = REFERENCE
+    send_at: Moment | None = SEND_AT
+    valid_until: Moment | None = VALID_UNTIL
 
     @model_validator(mode="wrap")
     @classmethod

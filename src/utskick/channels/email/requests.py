@@ -11,7 +11,15 @@ from utskick.channels.email.custom_headers import check_headers
 from utskick.domain import validators as rules
 from utskick.domain.attachment import Attachment
 from utskick.domain.recipient import Recipient
-from utskick.domain.request_parts import Department, ExternalReference
+from utskick.domain.request_parts import (
+    DEPARTMENT,
+    PRIORITY,
+    REFERENCE,
+    SEND_AT,
+    VALID_UNTIL,
+    Department,
+    ExternalReference,
+)
 from utskick.domain.validators import (
     Base64,
     Body,
@@ -97,30 +105,11 @@ class EmailAttachment(Body):
 class _Scheduling(Body):
     """Members common to all bodies that concern delivery (contract 0.2)."""
 
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
-    send_at: Moment | None = Field(
-        default=None,
-        description="Earliest time to send; Swedish time where it has no zone",
-        examples=["2035-10-09T08:00:00+02:00"],
-    )
-    valid_until: Moment | None = Field(
-        default=None,
-        description="Latest time to send; Swedish time where it has no zone",
-        examples=["2035-10-10T08:00:00+02:00"],
-    )
-    priority: Literal["HIGH", "NORMAL"] | None = Field(
-        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
-    )
-    department: Department | None = Field(
-        default=None,
-        description="Department and unit that is billed and counted in statistics",
-        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
-    )
+    reference: Reference | None = REFERENCE
+    send_at: Moment | None = SEND_AT
+    valid_until: Moment | None = VALID_UNTIL
+    priority: Literal["HIGH", "NORMAL"] | None = PRIORITY
+    department: Department | None = DEPARTMENT
 
 
 class _Content(_Scheduling):
@@ -191,12 +180,7 @@ class EmailBatchParty(Body, title="Party"):
     email_address: Email = Field(
         description="The recipient's e-mail address", examples=["anna@example.se"]
     )
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
+    reference: Reference | None = REFERENCE
 
 
 class EmailBatchRequest(_Content):
@@ -268,12 +252,7 @@ class ShortEmailBatchParty(Body):
     email_address: Email = Field(
         description="The recipient's e-mail address", examples=["anna@example.se"]
     )
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
+    reference: Reference | None = REFERENCE
 
 
 class ShortEmailBatchRequest(_ShortContent):

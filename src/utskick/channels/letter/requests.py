@@ -10,6 +10,9 @@ from utskick.domain.attachment import Attachment
 from utskick.domain.request_parts import (
     EXAMPLE_ADDRESS,
     EXAMPLE_PDF,
+    PRIORITY,
+    REFERENCE,
+    SEND_AT,
     AddressBody,
     DigitalSender,
     ExternalReference,
@@ -117,20 +120,9 @@ class LetterRequest(Body):
     attachments: Annotated[list[LetterAttachment], crowd(MOST_ATTACHMENTS)] = Field(
         description="Files"
     )
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
-    send_at: Moment | None = Field(
-        default=None,
-        description="Earliest time to send; Swedish time where it has no zone",
-        examples=["2035-10-09T08:00:00+02:00"],
-    )
-    priority: Literal["HIGH", "NORMAL"] | None = Field(
-        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
-    )
+    reference: Reference | None = REFERENCE
+    send_at: Moment | None = SEND_AT
+    priority: Literal["HIGH", "NORMAL"] | None = PRIORITY
 
     def stored_members(self) -> dict[str, Any]:
         """Return the members stored as content, without recipients and attachments."""

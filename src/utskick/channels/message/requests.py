@@ -6,7 +6,14 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from utskick.domain.request_parts import ExternalReference, crowd
+from utskick.domain.request_parts import (
+    PRIORITY,
+    REFERENCE,
+    SEND_AT,
+    VALID_UNTIL,
+    ExternalReference,
+    crowd,
+)
 from utskick.domain.validators import (
     CLEAN,
     NOT_BLANK,
@@ -91,12 +98,7 @@ class Message(Body):
     html_message: Base64 | None = Field(
         default=None, description="HTML text of an e-mail in Base64", examples=["PHA+SGVqITwvcD4="]
     )
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
+    reference: Reference | None = REFERENCE
 
     def stored_members(self) -> dict[str, Any]:
         """Return the members stored as content, without the party id."""
@@ -126,22 +128,7 @@ class MessageRequest(Body):
     }
 
     messages: Annotated[list[Message], Crowd] = Field(description="Messages")
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
-    send_at: Moment | None = Field(
-        default=None,
-        description="Earliest time to send; Swedish time where it has no zone",
-        examples=["2035-10-09T08:00:00+02:00"],
-    )
-    valid_until: Moment | None = Field(
-        default=None,
-        description="Latest time to send; Swedish time where it has no zone",
-        examples=["2035-10-10T08:00:00+02:00"],
-    )
-    priority: Literal["HIGH", "NORMAL"] | None = Field(
-        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
-    )
+    reference: Reference | None = REFERENCE
+    send_at: Moment | None = SEND_AT
+    valid_until: Moment | None = VALID_UNTIL
+    priority: Literal["HIGH", "NORMAL"] | None = PRIORITY

@@ -10,7 +10,16 @@ from pydantic import Field
 from yarl import URL
 
 from utskick.domain.recipient import Recipient
-from utskick.domain.request_parts import Department, ExternalReference, crowd
+from utskick.domain.request_parts import (
+    DEPARTMENT,
+    PRIORITY,
+    REFERENCE,
+    SEND_AT,
+    VALID_UNTIL,
+    Department,
+    ExternalReference,
+    crowd,
+)
 from utskick.domain.validators import (
     CLEAN,
     UTF8,
@@ -107,30 +116,11 @@ class PushRequest(Body):
     ttl: Ttl | None = Field(
         default=None, description="Seconds that the push service keeps it", examples=[86400]
     )
-    priority: Literal["HIGH", "NORMAL"] | None = Field(
-        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
-    )
-    department: Department | None = Field(
-        default=None,
-        description="Department and unit that is billed and counted in statistics",
-        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
-    )
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
-    send_at: Moment | None = Field(
-        default=None,
-        description="Earliest time to send; Swedish time where it has no zone",
-        examples=["2035-10-09T08:00:00+02:00"],
-    )
-    valid_until: Moment | None = Field(
-        default=None,
-        description="Latest time to send; Swedish time where it has no zone",
-        examples=["2035-10-10T08:00:00+02:00"],
-    )
+    priority: Literal["HIGH", "NORMAL"] | None = PRIORITY
+    department: Department | None = DEPARTMENT
+    reference: Reference | None = REFERENCE
+    send_at: Moment | None = SEND_AT
+    valid_until: Moment | None = VALID_UNTIL
 
     def recipients(self) -> Iterator[Recipient]:
         """Iterate over the parties in the request's order; their devices are resolved later."""

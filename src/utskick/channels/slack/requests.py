@@ -8,7 +8,14 @@ from pydantic import Field
 
 from utskick.channels.slack.blocks import MOST_BLOCKS, SECTION, fits
 from utskick.channels.slack.settings import is_token
-from utskick.domain.request_parts import Department
+from utskick.domain.request_parts import (
+    DEPARTMENT,
+    PRIORITY,
+    REFERENCE,
+    SEND_AT,
+    VALID_UNTIL,
+    Department,
+)
 from utskick.domain.validators import NOT_BLANK, Body, Constraint, Line, Moment, Reference, Text
 
 _TOO_LONG: Final = f"must fit into {MOST_BLOCKS} sections of {SECTION} characters"
@@ -48,30 +55,11 @@ class SlackRequest(Body, title="SlackRequest"):
     message: Message = Field(
         description="Text in mrkdwn; the caller escapes `& < >`", examples=["Driftstopp i kväll"]
     )
-    priority: Literal["HIGH", "NORMAL"] | None = Field(
-        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
-    )
-    department: Department | None = Field(
-        default=None,
-        description="Department and unit that is billed and counted in statistics",
-        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
-    )
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
-    send_at: Moment | None = Field(
-        default=None,
-        description="Earliest time to send; Swedish time where it has no zone",
-        examples=["2035-10-09T08:00:00+02:00"],
-    )
-    valid_until: Moment | None = Field(
-        default=None,
-        description="Latest time to send; Swedish time where it has no zone",
-        examples=["2035-10-10T08:00:00+02:00"],
-    )
+    priority: Literal["HIGH", "NORMAL"] | None = PRIORITY
+    department: Department | None = DEPARTMENT
+    reference: Reference | None = REFERENCE
+    send_at: Moment | None = SEND_AT
+    valid_until: Moment | None = VALID_UNTIL
 
     def content(self) -> dict[str, Any]:
         """Return the members stored as content, which never include the token."""

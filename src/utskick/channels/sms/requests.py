@@ -11,7 +11,16 @@ from pydantic import AfterValidator, Field
 
 from utskick.channels.sms.sender_id import SenderId
 from utskick.domain.recipient import Recipient, national_to_msisdn
-from utskick.domain.request_parts import Department, ExternalReference, crowd
+from utskick.domain.request_parts import (
+    DEPARTMENT,
+    PRIORITY,
+    REFERENCE,
+    SEND_AT,
+    VALID_UNTIL,
+    Department,
+    ExternalReference,
+    crowd,
+)
 from utskick.domain.validators import (
     MSISDN_MESSAGE,
     Body,
@@ -53,30 +62,11 @@ class SmsBody(Body):
 
     sender: SenderId | None = Field(default=None, description="Sender; default: as configured")
     message: Text = Field(description="Text", examples=["Skolan är stängd i dag."])
-    priority: Literal["HIGH", "NORMAL"] | None = Field(
-        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
-    )
-    department: Department | None = Field(
-        default=None,
-        description="Department and unit that is billed and counted in statistics",
-        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
-    )
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
-    send_at: Moment | None = Field(
-        default=None,
-        description="Earliest time to send; Swedish time where it has no zone",
-        examples=["2035-10-09T08:00:00+02:00"],
-    )
-    valid_until: Moment | None = Field(
-        default=None,
-        description="Latest time to send; Swedish time where it has no zone",
-        examples=["2035-10-10T08:00:00+02:00"],
-    )
+    priority: Literal["HIGH", "NORMAL"] | None = PRIORITY
+    department: Department | None = DEPARTMENT
+    reference: Reference | None = REFERENCE
+    send_at: Moment | None = SEND_AT
+    valid_until: Moment | None = VALID_UNTIL
 
     @abstractmethod
     def recipients(self) -> Iterator[Recipient]:
@@ -131,12 +121,7 @@ class SmsBatchParty(Body, title="SmsBatchRequestParty"):
         examples=["e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"],
     )
     mobile_number: Msisdn = Field(description="E.164 number", examples=["+46701740605"])
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
+    reference: Reference | None = REFERENCE
 
 
 class SmsBatchRequest(SmsBody):
@@ -194,12 +179,7 @@ class ShortSmsBatchParty(Body):
         examples=["435rfret45"],
     )
     mobile_number: Number = Field(description="E.164 number", examples=["+46701740605"])
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
+    reference: Reference | None = REFERENCE
 
 
 class ShortSmsBatchRequest(SmsBody):

@@ -12,6 +12,10 @@ from utskick.domain.request_parts import (
     EXAMPLE_ADDRESS,
     EXAMPLE_PDF,
     LONGEST_LINE,
+    PRIORITY,
+    REFERENCE,
+    SEND_AT,
+    VALID_UNTIL,
     AddressBody,
     ExternalReference,
     NeededDepartment,
@@ -135,25 +139,10 @@ class SnailMailRequest(Body, title="SnailmailRequest"):
     cover_page: bool = Field(
         False, description="Add an address page before the PDFs, for a windowed envelope"
     )
-    priority: Literal["HIGH", "NORMAL"] | None = Field(
-        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
-    )
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
-    send_at: Moment | None = Field(
-        default=None,
-        description="Earliest time to send; Swedish time where it has no zone",
-        examples=["2035-10-09T08:00:00+02:00"],
-    )
-    valid_until: Moment | None = Field(
-        default=None,
-        description="Latest time to send; Swedish time where it has no zone",
-        examples=["2035-10-10T08:00:00+02:00"],
-    )
+    priority: Literal["HIGH", "NORMAL"] | None = PRIORITY
+    reference: Reference | None = REFERENCE
+    send_at: Moment | None = SEND_AT
+    valid_until: Moment | None = VALID_UNTIL
 
     @property
     def has_text(self) -> bool:

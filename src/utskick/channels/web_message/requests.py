@@ -12,7 +12,15 @@ from pydantic_core import ErrorDetails, InitErrorDetails
 
 from utskick.channels.web_message.soap_request import is_xml_text
 from utskick.domain.attachment import Attachment
-from utskick.domain.request_parts import Department, ExternalReference
+from utskick.domain.request_parts import (
+    DEPARTMENT,
+    PRIORITY,
+    REFERENCE,
+    SEND_AT,
+    VALID_UNTIL,
+    Department,
+    ExternalReference,
+)
 from utskick.domain.validators import (
     Base64,
     Body,
@@ -166,30 +174,11 @@ class WebMessageRequest(Body):
         examples=["EXTERNAL"],
     )
     attachments: Attachments | None = Field(default=None, description="Files")
-    priority: Literal["HIGH", "NORMAL"] | None = Field(
-        default=None, description="Priority; `HIGH` is sent before others", examples=["NORMAL"]
-    )
-    department: Department | None = Field(
-        default=None,
-        description="Department and unit that is billed and counted in statistics",
-        examples=["SBK(Gatuavdelningen, Trafiksektionen)"],
-    )
-    reference: Reference | None = Field(
-        default=None,
-        description="Reference of the calling system, returned in responses, status, history "
-        "and events",
-        examples=["rad-17"],
-    )
-    send_at: Moment | None = Field(
-        default=None,
-        description="Earliest time to send; Swedish time where it has no zone",
-        examples=["2035-10-09T08:00:00+02:00"],
-    )
-    valid_until: Moment | None = Field(
-        default=None,
-        description="Latest time to send; Swedish time where it has no zone",
-        examples=["2035-10-10T08:00:00+02:00"],
-    )
+    priority: Literal["HIGH", "NORMAL"] | None = PRIORITY
+    department: Department | None = DEPARTMENT
+    reference: Reference | None = REFERENCE
+    send_at: Moment | None = SEND_AT
+    valid_until: Moment | None = VALID_UNTIL
 
     @property
     def user(self) -> str | None:
