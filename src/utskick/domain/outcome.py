@@ -7,6 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
+
+
+class Concern(StrEnum):
+    """Whose fault an attempt met, so that nobody else waits for it.
+
+    ``RECIPIENT``: this mailbox, number or person alone. ``DESTINATION``: all recipients behind one
+    service beyond the account (a mail domain, a mailbox operator, a push service). ``ACCOUNT``: the
+    provider account: its connection, login, quota. ``OURSELVES``: this service.
+    """
+
+    RECIPIENT = "recipient"
+    DESTINATION = "destination"
+    ACCOUNT = "account"
+    OURSELVES = "ourselves"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class Deferred:
 
     reason: Reason
     retry_after: timedelta | None = None
+    concerns: Concern = Concern.ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,7 @@ class Uncertain:
     """The request left and no answer that can be trusted came: it may or may not have been sent."""
 
     reason: Reason
+    concerns: Concern = Concern.ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,7 @@ class Misconfigured:
     """
 
     reason: Reason
+    concerns: Concern = Concern.ACCOUNT
 
 
 Outcome = Sent | Deferred | Rejected | Uncertain | Misconfigured

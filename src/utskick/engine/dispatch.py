@@ -16,7 +16,7 @@ import structlog
 from utskick.domain.channel import Channel, Draft, RequestContext
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
-from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected, Uncertain
+from utskick.domain.outcome import Concern, Deferred, Outcome, Reason, Rejected, Uncertain
 from utskick.domain.preparation import Gathered, Prepared, Ready, Route, Routed
 from utskick.domain.status import Status
 from utskick.engine.failpoints import Failpoints
@@ -133,7 +133,8 @@ class Dispatch:
                 delivery=str(loaded.delivery.id),
             )
             return Deferred(
-                Reason("adapter-fault", "an internal fault before the call; nothing was sent")
+                Reason("adapter-fault", "an internal fault before the call; nothing was sent"),
+                concerns=Concern.OURSELVES,
             )
 
     async def _route(self, job: Job, delivery: Delivery, routes: tuple[Route, ...]) -> None:
@@ -238,7 +239,9 @@ class Dispatch:
         try:
             return await channel.send(loaded.draft, loaded.delivery.id, account)
         except asyncio.CancelledError:
-            return Uncertain(Reason("stopped", "the service was stopped during the call"))
+            return Uncertain(
+                Reason("stopped", "the service was stopped during the call"), Concern.OURSELVES
+            )
         # A fault of the adapter: it is logged in full, and the delivery must not be lost for it.
         except Exception:
             log.exception(
@@ -251,7 +254,8 @@ class Dispatch:
                 Reason(
                     "adapter-fault",
                     "an internal fault during the call; it may or may not have been sent",
-                )
+                ),
+                Concern.OURSELVES,
             )
 
     async def _interrupted(self, job: Job, loaded: ClaimedDelivery) -> None:
