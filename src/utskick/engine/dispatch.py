@@ -274,6 +274,11 @@ class Dispatch:
         await self._settle(job, delivery, move, account)
 
     async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:
+        reports = (
+            account is not None
+            and move.status in (Status.SENT, Status.UNCERTAIN)
+            and self._reports(delivery, account)
+        )
         await self._record(
             job,
             Settlement(
@@ -283,6 +288,7 @@ class Dispatch:
                 job.id,
                 account,
                 self._context.clock(),
+                reports=reports,
                 types=self._types,
             ),
         )
@@ -299,11 +305,7 @@ class Dispatch:
                 status=move.status,
             )
             await self._finished.put(job.id)
-        elif (
-            move.status in (Status.SENT, Status.UNCERTAIN)
-            and account
-            and self._reports(delivery, account)
-        ):
+        elif settlement.reports:
             with suppress(*PASSING):  # maintenance applies what waits
                 await self._context.receipts.catch_up(delivery, account, move.reference)
 
