@@ -185,10 +185,20 @@ class Machine(RuleBasedStateMachine):
 
     # -- workers ----------------------------------------
 
-    @rule(worker=st.integers(0, 1))
-    def claim(self, worker: int) -> None:
-        """Whatever is due, or was held by a worker that has fallen silent."""
+    @rule(worker=st.integers(0, 1), silent=st.booleans())
+    def claim(self, worker: int, silent: bool) -> None:
+        """Whatever is due, or was held by a worker that has fallen silent, without knowing it."""
         self.do(self._claim(worker))
+        if silent:
+            self.do(self._fall_silent(worker))
+
+    async def _fall_silent(self, worker: int) -> None:
+        """Its jobs may be claimed by the other one."""
+        await self.database.pool.execute(
+            "UPDATE pgqueuer SET heartbeat = now() - interval '2 hours'"
+            " WHERE queue_manager_id = $1",
+            self.workers[worker],
+        )
 
     async def _claim(self, worker: int) -> None:
         await self.database.pool.execute("UPDATE pgqueuer SET execute_after = now()")
@@ -212,17 +222,6 @@ class Machine(RuleBasedStateMachine):
         if len(self.flights) > calls:
             self.answer_one(self.flights.pop(), name)
 
-    @rule(worker=st.integers(0, 1))
-    def fall_silent(self, worker: int) -> None:
-        """Its jobs may be claimed by the other one; it does not know."""
-        self.do(
-            self.database.pool.execute(
-                "UPDATE pgqueuer SET heartbeat = now() - interval '2 hours'"
-                " WHERE queue_manager_id = $1",
-                self.workers[worker],
-            )
-        )
-
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
@@ -231,12 +230,14 @@ class Machine(RuleBasedStateMachine):
         self.do(self.jobs[held.worker].give_back([held.job.id]))
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data())
-    def dispatch(self, data: st.DataObject) -> None:
-        """What ``Dispatch.run`` does with a claimed job, as far as the call."""
+    @rule(data=st.data(), silent=st.booleans())
+    def dispatch(self, data: st.DataObject, silent: bool) -> None:
+        """What ``Dispatch.run`` does with a claimed job, as far as the call, which stays open."""
         held = data.draw(st.sampled_from(self.held))
         self.held.remove(held)
         self.dispatch_one(held)
+        if silent:
+            self.do(self._fall_silent(held.worker))
 
     def dispatch_one(self, held: Held) -> None:
         loaded = held.loaded
