@@ -222,6 +222,16 @@ class Machine(RuleBasedStateMachine):
         if len(self.flights) > calls:
             self.answer_one(self.flights.pop(), name)
 
+    @precondition(lambda self: self.model.status in (Status.QUEUED, Status.DEFERRED))
+    @rule(worker=st.integers(0, 1), name=st.sampled_from(sorted(OUTCOMES)), calls=st.booleans())
+    def overtake(self, worker: int, name: str, calls: bool) -> None:
+        """A worker falls silent with a job in its hands, or during its call; the other goes on."""
+        self.claim(worker, silent=not calls)
+        if calls and self.held:
+            self.dispatch_one(self.held.pop())
+            self.do(self._fall_silent(worker))
+        self.work(1 - worker, name)
+
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
@@ -445,8 +455,8 @@ def test_a_delivery_is_always_what_its_model_says(server: str) -> None:
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=40,
-                stateful_step_count=30,
+                max_examples=50,
+                stateful_step_count=20,
                 deadline=None,
                 derandomize=True,
                 suppress_health_check=list(HealthCheck),
