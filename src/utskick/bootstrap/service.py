@@ -35,6 +35,7 @@ from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import NOTICE, SandboxServer, create_files
 from utskick.settings import Settings
 from utskick.store import migrations
+from utskick.store.administration.circuits import Circuits
 from utskick.store.crypto import master_key as keyring
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
@@ -167,6 +168,7 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         history=p.history,
         progress=p.progress,
         conversations=Conversations(p.database),
+        circuits=Circuits(p.database),
         resolutions=Resolutions(p.database),
         directory=p.setup.people.tables,
         keeps_contacts=p.setup.people.keeps_contacts,
@@ -212,7 +214,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         webhooks = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, webhooks) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        readiness = Readiness(database, channels, worker.limits if worker else {}, utc_now)
+        readiness = Readiness(database, channels, utc_now)
         history = History(database)
         progress = Progress(history, settings.http.streams)
         client_file = await _sandbox_client(settings, database)

@@ -338,6 +338,14 @@ class Channel(Protocol):
         """Return the names of the accounts that can carry this draft, first choice first."""
         ...
 
+    def destination(self, draft: Draft) -> str | None:
+        """Return the service beyond the accounts that this and other recipients depend on, if any.
+
+        A mail domain, a mailbox operator, a push service: it has a circuit breaker and a limit of
+        its own. Called after ``prepare``. It names no person, because it is shown and logged.
+        """
+        ...
+
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
         """Return what an uncertain outcome means.
 

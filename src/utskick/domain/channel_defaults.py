@@ -48,6 +48,9 @@ class ChannelDefaults:
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
         return READY
 
+    def destination(self, draft: Draft) -> str | None:  # noqa: ARG002
+        return None
+
     async def ask(
         self,
         draft: Draft,  # noqa: ARG002

@@ -13,14 +13,15 @@ from uuid import UUID
 
 import structlog
 
-from utskick.domain.channel import Channel, Draft, RequestContext
+from utskick.domain.channel import Channel, Draft, Priority, RequestContext
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
 from utskick.domain.outcome import Concern, Deferred, Outcome, Reason, Rejected, Uncertain
 from utskick.domain.preparation import Gathered, Prepared, Ready, Route, Routed
 from utskick.domain.status import Status
+from utskick.engine.accounts import AccountLimitsMap
 from utskick.engine.failpoints import Failpoints
-from utskick.engine.limits import AccountLimits
+from utskick.engine.limits import AccountLimits, Turn
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy, RetryContext, choose, next_move
 from utskick.store.database import PASSING
@@ -54,7 +55,7 @@ class DispatchContext:
     jobs: Jobs
     receipts: Receipts
     channels: Mapping[str, Channel]
-    limits: Mapping[tuple[str, str], AccountLimits]
+    limits: AccountLimitsMap
     policies: Mapping[str, Policy]
     clock: Clock
     failpoints: Failpoints
@@ -182,32 +183,56 @@ class Dispatch:
                 None,
             )
             return
+        turn = Turn(delivery.priority, channel.destination(draft), delivery.doubts > 0)
         try:
-            while (
-                account := choose(
-                    able, delivery.tried, [a for a in able if self._limits(delivery, a).shut]
-                )
-            ) is not None:
-                async with self._limits(delivery, account).slot(delivery.priority) as admitted:
-                    if not admitted:
+            while (chosen := self._choose(delivery, able, turn)) is not None:
+                account, turn = chosen
+                async with self._limits(delivery, account).slot(turn) as slot:
+                    if not slot.admitted:
                         continue
                     self._sending.add(job.id)
                     sent = await self._send_begun(job, loaded, account)
+                    if sent is not None:
+                        slot.note(sent[1])
                 if sent is not None:
                     await self._conclude(job, sent, account, able)
                 return
         finally:
             self._sending.discard(job.id)
-        pause = min(self._limits(delivery, a).opens_in for a in able)
-        await self._context.jobs.give_back(
-            [job.id], timedelta(seconds=max(0.5, pause) + self._context.random())
-        )
+        await self._wait(job, delivery, able, turn)
+
+    def _choose(
+        self, delivery: Delivery, able: Sequence[str], turn: Turn
+    ) -> tuple[str, Turn] | None:
+        """Return the account to wait for a slot of, with the turn; None: wait in the queue.
+
+        Where all are shut, the one that is probed soonest, if that may be waited for in memory.
+        Once only: who is refused after that waits in the queue.
+        """
+        shut = [a for a in able if self._limits(delivery, a).shut(turn)]
+        account = choose(able, delivery.tried, shut)
+        if account is not None:
+            return account, turn
+        soonest = self._context.limits.wait(delivery.channel, able, turn)
+        if turn.patient or not soonest.in_memory:
+            return None
+        return soonest.account, replace(turn, patient=True)
+
+    async def _wait(self, job: Job, delivery: Delivery, able: Sequence[str], turn: Turn) -> None:
+        """Give the job back until the circuit that it waits for may be probed.
+
+        Urgent deliveries come back first, so that one of them is the probe.
+        """
+        wait = self._context.limits.wait(delivery.channel, able, turn)
+        pause = max(0.5, wait.seconds)
+        if delivery.priority is not Priority.HIGH:
+            pause += self._context.random() * max(1.0, pause / 4)
+        await self._context.jobs.give_back([job.id], timedelta(seconds=pause), wait.names())
 
     async def _conclude(
         self, job: Job, sent: tuple[ClaimedDelivery, Outcome], account: str, able: Sequence[str]
     ) -> None:
         loaded, outcome = sent
-        self._limits(loaded.delivery, account).note(outcome)
         move = next_move(outcome, loaded.delivery, self._retry_context(loaded, account, able))
         await self._settle(job, loaded.delivery, move, account)
 

@@ -22,9 +22,10 @@ from utskick.domain.clock import Clock
 from utskick.domain.ids import new_id
 from utskick.domain.message import lane_of
 from utskick.domain.retention import RetentionRule
+from utskick.engine.accounts import AccountLimitsMap
+from utskick.engine.circuits import CircuitLog
 from utskick.engine.dispatch import Dispatch, DispatchContext
 from utskick.engine.failpoints import Failpoints
-from utskick.engine.limits import AccountLimitsMap
 from utskick.engine.maintenance import ROUND, Maintenance
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
@@ -86,7 +87,8 @@ class Worker:
         self._options = options or WorkerOptions()
         self._jobs = Jobs(database.pool, self.id)
         self._deliveries = Deliveries(database)
-        self.limits = AccountLimitsMap(channels, monotonic)
+        self._circuits = CircuitLog(database, self.id, clock)
+        self.limits = AccountLimitsMap(channels, monotonic, self._circuits.changed)
         receipts = Receipts(database, channels, clock)
         self._print_batches = PrintBatches(database)
         self._close_after = {
@@ -165,6 +167,7 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             with suppress(*PASSING):  # a database that is down removes the worker by itself
+                await self._circuits.close()
                 await self._maintenance.sign_off(self.id)
             log.info("worker-stopped", worker=str(self.id))
 
@@ -183,6 +186,7 @@ class Worker:
         }
 
     async def _maintain(self) -> None:
+        await self._circuits.keep()
         await self._maintenance.round(self.id)
         self._measure_room()
 

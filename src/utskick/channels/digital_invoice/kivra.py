@@ -12,6 +12,7 @@ from utskick.cache import Cache
 from utskick.channels.digital_invoice.settings import KivraAccount
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import (
+    Concern,
     Deferred,
     Misconfigured,
     Outcome,
@@ -157,7 +158,10 @@ def read(answer: HttpResponse) -> Outcome:
         reason = CONFIGURATION[code]
         return Misconfigured(Reason(reason.code, reason.sentence, code))
     if code == "40915":
-        return Uncertain(Reason("conflict", "Kivra reports that this content already exists", code))
+        return Uncertain(
+            Reason("conflict", "Kivra reports that this content already exists", code),
+            Concern.RECIPIENT,
+        )
     return by_status(answer)
 
 

@@ -24,7 +24,15 @@ from utskick.channels.digital_mail.soap_responses import (
 )
 from utskick.domain.channel import AccountHealth
 from utskick.domain.clock import Clock
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
+from utskick.domain.outcome import (
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Uncertain,
+    of_destination,
+)
 from utskick.outgoing.batch_loader import BatchLoader
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 
@@ -195,7 +203,7 @@ class SenderAccount:
     async def deliver(
         self, address: str, envelope: bytes, recipient: str
     ) -> ApplicationFault | Outcome:
-        """Call deliverSecure once."""
+        """Call deliverSecure once. What fails concerns the operator."""
         clients = await self.clients()
         if isinstance(clients, Misconfigured):
             return clients
@@ -205,7 +213,7 @@ class SenderAccount:
         outcome = parse_delivery(answer, recipient) if isinstance(answer, HttpResponse) else answer
         if isinstance(outcome, Rejected) and outcome.polite:
             self.forget(recipient)
-        return outcome
+        return outcome if isinstance(outcome, ApplicationFault) else of_destination(outcome)
 
     # -- health ----------------------------------------
 

@@ -35,7 +35,7 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotBuilt, Violation
 from utskick.domain.history_facts import HistoryFacts
-from utskick.domain.outcome import Misconfigured, Outcome, Reason
+from utskick.domain.outcome import Concern, Misconfigured, Outcome, Reason
 
 _MIB = 1024 * 1024
 _NO_KEY = UUID(int=0)
@@ -165,6 +165,10 @@ class EmailChannel(ChannelDefaults):
         fitting = (name for name in names if (limit := limits[name]) is None or size <= limit)
         return tuple(fitting) or names
 
+    def destination(self, draft: Draft) -> str | None:
+        """Return the mail domain."""
+        return draft.recipient.destination.rpartition("@")[2].lower() or None
+
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         """Resend: a second copy has the same Message-ID and identical bytes."""
         return "resend"
@@ -172,7 +176,9 @@ class EmailChannel(ChannelDefaults):
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         transport = self._transports.get(account)
         if transport is None:
-            return Misconfigured(Reason("no-account", "the account is no longer configured"))
+            return Misconfigured(
+                Reason("no-account", "the account is no longer configured"), Concern.OURSELVES
+            )
         whole = self._with_sender(draft)
         address = whole.content["_sender"]["address"]
         signed = not transport.signs and self._signatures.covers(address)

@@ -1,0 +1,112 @@
+"""Open circuit breakers, as all processes see them, and the deliveries that wait for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from utskick.domain.outcome import Reason
+from utskick.store.database import Database
+from utskick.store.queue import payload
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCircuit:
+    """A provider account, or a destination beyond it, that no attempts are made to for now.
+
+    ``since``: when it opened first. ``retry_at``: when it is, or was, tried again.
+    """
+
+    channel: str
+    account: str
+    destination: str | None
+    since: datetime
+    retry_at: datetime
+    reason: Reason
+
+
+class Circuits:
+    """Reader and writer of open circuits. Rows of a worker that died expire after 20 s."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def write(self, worker_id: UUID, circuits: Sequence[OpenCircuit]) -> None:
+        """Replace the circuits of a worker."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                "DELETE FROM circuits WHERE worker_id = $1 OR seen_at < now() - interval '1 hour'",
+                worker_id,
+            )
+            await connection.executemany(
+                """
+                INSERT INTO circuits (worker_id, channel, account, destination, since, retry_at,
+                    reason_code, reason, provider_code)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                """,
+                [
+                    (
+                        worker_id,
+                        each.channel,
+                        each.account,
+                        each.destination or "",
+                        each.since,
+                        each.retry_at,
+                        each.reason.code,
+                        each.reason.sentence,
+                        each.reason.provider_code,
+                    )
+                    for each in circuits
+                ],
+            )
+
+    async def renew(self, worker_id: UUID) -> None:
+        """Keep the circuits of a worker that lives."""
+        await self._database.pool.execute(
+            "UPDATE circuits SET seen_at = now() WHERE worker_id = $1", worker_id
+        )
+
+    async def open(self) -> list[OpenCircuit]:
+        """Return the open circuits of all living workers; one for each account and destination."""
+        rows = await self._database.pool.fetch(
+            """
+            SELECT channel, account, destination, min(since) AS since, min(retry_at) AS retry_at,
+                min(reason_code) AS reason_code, min(reason) AS reason,
+                min(provider_code) AS provider_code
+            FROM circuits WHERE seen_at > now() - interval '20 s'
+            GROUP BY channel, account, destination ORDER BY channel, account, destination
+            """
+        )
+        return [_circuit(row) for row in rows]
+
+    async def waits(self, municipality_id: str, delivery_id: UUID) -> OpenCircuit | None:
+        """Return the open circuit that a delivery's job was given back for, if it is still open."""
+        row = await self._database.of(municipality_id).fetchrow(
+            """
+            SELECT c.* FROM (
+                SELECT headers FROM pgqueuer WHERE payload = $1 AND headers IS NOT NULL OFFSET 0) q
+            CROSS JOIN LATERAL (
+                SELECT * FROM circuits WHERE channel = q.headers ->> 'channel'
+                    AND account = q.headers ->> 'account'
+                    AND destination = q.headers ->> 'destination'
+                    AND seen_at > now() - interval '20 s'
+                ORDER BY since LIMIT 1) c
+            LIMIT 1
+            """,
+            payload(municipality_id, delivery_id),
+        )
+        return _circuit(row) if row else None
+
+
+def _circuit(row: Any) -> OpenCircuit:
+    return OpenCircuit(
+        row["channel"],
+        row["account"],
+        row["destination"] or None,
+        row["since"],
+        row["retry_at"],
+        Reason(row["reason_code"], row["reason"], row["provider_code"]),
+    )
