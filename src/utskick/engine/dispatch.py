@@ -23,7 +23,7 @@ from utskick.engine.accounts import AccountLimitsMap
 from utskick.engine.failpoints import Failpoints
 from utskick.engine.limits import AccountLimits, Turn
 from utskick.engine.receipts import Receipts
-from utskick.engine.retry import Policy, RetryContext, choose, next_move
+from utskick.engine.retry import Policy, RetryContext, carriers, choose, next_move, unsent
 from utskick.store.database import PASSING
 from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.attempts import Attempts, AttemptStart
@@ -95,11 +95,11 @@ class Dispatch:
         elif loaded.erased:
             reason = Reason("erased", "its content was erased before a provider accepted it")
             await self._settle(
-                job, replace(delivery, next=()), Move(Status.FAILED, reason=reason), None
+                job, replace(delivery, next=()), unsent(Status.FAILED, reason, delivery), None
             )
         elif now >= delivery.expires_at:
             reason = Reason("expired", "it expired before a provider accepted it")
-            await self._settle(job, delivery, Move(Status.EXPIRED, reason=reason), None)
+            await self._settle(job, delivery, unsent(Status.EXPIRED, reason, delivery), None)
         else:
             await self._advance(job, loaded)
 
@@ -171,7 +171,7 @@ class Dispatch:
     async def _attempt(self, job: Job, loaded: ClaimedDelivery) -> None:
         delivery, draft = loaded.delivery, loaded.draft
         channel = self._context.channels[delivery.channel]
-        able = channel.able(draft)
+        able = carriers(channel.able(draft), delivery)
         if not able:
             reason = Reason(
                 "no-account", "no provider account of this municipality can carry the message"
@@ -294,9 +294,8 @@ class Dispatch:
                 "the worker was interrupted during the attempt; it may or may not have been sent",
             )
         )
-        move = next_move(
-            outcome, delivery, self._retry_context(loaded, account, channel.able(loaded.draft))
-        )
+        able = carriers(channel.able(loaded.draft), delivery)
+        move = next_move(outcome, delivery, self._retry_context(loaded, account, able))
         await self._settle(job, delivery, move, account)
 
     async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:

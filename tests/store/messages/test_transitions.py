@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -102,14 +102,20 @@ async def hand_over(case: Case) -> None:
 
 
 async def receipt(case: Case) -> None:
-    if case.target.value in [report.value for report in Report]:
+    """A reported failure leaves in doubt what an earlier attempt left in doubt."""
+    if case.target is Status.UNCERTAIN and case.delivery.status is Status.SENT:
+        await case.database.pool.execute(
+            "UPDATE deliveries SET doubts = 1 WHERE id = $1", case.delivery.id
+        )
+        await receipt(replace(case, target=Status.FAILED))
+    elif case.target.value in [report.value for report in Report]:
         report = Receipt("p", Report(case.target.value), case.delivery.id, None, NOW)
         rows = ReceiptRows(case.database)
         await rows.apply(await rows.keep(Arrival("sms", "a", report, NOW)))
 
 
 async def resolve(case: Case) -> None:
-    choices = {Status.QUEUED: "resend", Status.FAILED: "give-up"}
+    choices = {Status.QUEUED: "resend", Status.FAILED: "give-up", Status.SENT: "sent"}
     if case.target in choices:
         choice = choices[case.target]
         decision = Decision(MID, case.delivery.id, choice, "joe01doe", NOW, NOW + DAY)  # type: ignore[arg-type]

@@ -49,7 +49,12 @@ class DeliveryEvent(Response):
     timestamp: LocalTime | None = member(
         "Swedish local time without zone", "2026-02-25T15:54:39.254123"
     )
-    status: str | None = member("The new life-cycle status", "sent")
+    status: str | None = member("What happened, as a life-cycle status", "sent")
+    became: str | None = member(
+        "The life-cycle status of the delivery after it, where that differs: `uncertain` after a "
+        "refusal, when an earlier attempt may have been accepted",
+        "uncertain",
+    )
     attempt: int | None = member("Number of the attempt", 1)
     provider: str | None = member("Provider account", "link")
     provider_reference: str | None = member("Id of the message at the provider", "abc-123")

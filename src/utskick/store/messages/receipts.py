@@ -15,6 +15,15 @@ from utskick.store.database import Database
 from utskick.store.group_commit import GroupCommit
 from utskick.store.transitions import allowed, listed
 
+#: The status that a report (``best``) gives a delivery (``d``). A failure is that of one attempt:
+#: while another is in doubt, the delivery is.
+_THEN: Final = """(CASE WHEN best.report = 'failed' AND d.status = 'sent' AND d.doubts > 0
+    THEN 'uncertain' ELSE best.report END)"""
+
+#: A repeated report of the attempt that failed brings nothing new about the one in doubt.
+_NEWS: Final = """NOT (best.report = 'failed' AND d.status = 'uncertain'
+    AND best.reference IS NOT DISTINCT FROM d.reference AND d.reference IS NOT NULL)"""
+
 #: $1: ids of receipts. A delivery is found by its id, else by the provider's reference.
 _APPLY: Final = f"""
     WITH r AS (
@@ -34,19 +43,19 @@ _APPLY: Final = f"""
         ORDER BY r.found, (r.report = 'sent'), r.received_at, r.id),
     moved AS (
         UPDATE deliveries d
-        SET status = best.report, updated_at = best.received_at,
+        SET status = {_THEN}, updated_at = best.received_at,
             reference = coalesce(d.reference, best.reference), reason_code = best.reason_code,
             reason = best.reason, provider_code = best.provider_code
         FROM best WHERE d.id = ANY(ARRAY(SELECT found FROM best)) AND d.id = best.found
-            AND {allowed(Transition.RECEIPT, "d.status", "best.report")}
-        RETURNING d.id, d.message_id, d.municipality_id, d.attempts, d.awaited,
+            AND {allowed(Transition.RECEIPT, "d.status", _THEN)} AND {_NEWS}
+        RETURNING d.id, d.message_id, d.municipality_id, d.attempts, d.awaited, d.status,
             best.id AS receipt),
     noted AS (
         INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
-            reason_code, reason, provider_code, actor, at)
+            reason_code, reason, provider_code, actor, at, became)
         SELECT moved.municipality_id, moved.id, moved.attempts, best.report, best.account,
             best.reference, best.reason_code, best.reason, best.provider_code, 'receipt',
-            best.received_at
+            best.received_at, nullif(moved.status, best.report)
         FROM best JOIN moved ON moved.receipt = best.id),
     notified AS MATERIALIZED (
         SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited),
