@@ -195,7 +195,9 @@ class Dispatch:
                     if sent is not None:
                         slot.note(sent[1])
                 if sent is not None:
-                    await self._conclude(job, sent, account, able)
+                    # An account that is shut is not worth going on to at once: the round is over.
+                    ready = [a for a in able if a == account or not self._shut(delivery, a, turn)]
+                    await self._conclude(job, sent, account, ready)
                 return
         finally:
             self._sending.discard(job.id)
@@ -209,7 +211,7 @@ class Dispatch:
         Where all are shut, the one that is probed soonest, if that may be waited for in memory.
         Once only: who is refused after that waits in the queue.
         """
-        shut = [a for a in able if self._limits(delivery, a).shut(turn)]
+        shut = [a for a in able if self._shut(delivery, a, turn)]
         account = choose(able, delivery.tried, shut)
         if account is not None:
             return account, turn
@@ -357,6 +359,9 @@ class Dispatch:
 
     def _limits(self, delivery: Delivery, account: str) -> AccountLimits:
         return self._context.limits[delivery.channel, account]
+
+    def _shut(self, delivery: Delivery, account: str, turn: Turn) -> bool:
+        return self._limits(delivery, account).shut(turn)
 
     def _retry_context(
         self, loaded: ClaimedDelivery, account: str, able: Sequence[str]

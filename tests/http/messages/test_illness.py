@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,6 +14,7 @@ from tests.http.messages.test_digital_mail import ORGANIZATION, citizen, mail
 from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.database import Database
 
+MOMENT = timedelta(seconds=0.1)
 #: Faults that concern the account: a refused login, and HTTP 500.
 ALL_DOWN = [
     {"fault": "login", "provider": "link", "times": None},
@@ -21,7 +23,7 @@ ALL_DOWN = [
 ]
 
 
-def sms(number: int, series: int = 30) -> dict[str, Any]:
+def sms(number: int, series: int = 72) -> dict[str, Any]:
     return {"mobileNumber": f"+46{series}{number:07d}", "message": "Skolan är stängd i dag."}
 
 
@@ -114,8 +116,8 @@ async def test_an_account_that_is_down_degrades_the_whole_until_it_is_well(clien
     deadline = monotonic() + 20
     while await circuits(client):
         assert monotonic() < deadline, "traffic does not come back to the first account"
-        await all_sent(client, await post_all(client, [sms(1, 31)]))
-    [again] = await post_all(client, [sms(2, 31)])
+        await all_sent(client, await post_all(client, [sms(1, 73)]))
+    [again] = await post_all(client, [sms(2, 73)])
     await all_sent(client, [again])
     story = (await client.get(f"/2281/status/delivery/{again}")).json["events"]
     assert {event.get("provider") for event in story} == {None, "link"}
@@ -128,19 +130,43 @@ async def test_after_a_short_outage_of_all_accounts_traffic_is_back_at_once(clie
     await client.until("/health/ready", lambda found: bool(found["components"]["circuits"]))
     await mend(client)
     # The pause of one step, or of the second if a probe was made meanwhile: not of fifty failures.
-    await all_sent(client, await post_all(client, [sms(1, 31) | {"priority": "HIGH"}]), within=10)
+    await all_sent(client, await post_all(client, [sms(1, 73) | {"priority": "HIGH"}]), within=10)
 
 
 async def test_ill_numbers_hold_no_others(client: Client) -> None:
-    rule = {"fault": "temporary", "provider": "link", "recipient": "^.4630", "times": None}
+    rule = {"fault": "temporary", "provider": "link", "recipient": "^.4672", "times": None}
     await client.outside("POST", "/faults", rule)
     await post_all(client, map(sms, range(20)))
-    well = await post_all(client, (sms(n, 31) for n in range(20)))
+    well = await post_all(client, (sms(n, 73) for n in range(20)))
     await all_sent(client, well)
     for delivery in well:
         story = (await client.get(f"/2281/status/delivery/{delivery}")).json["events"]
         assert {event.get("provider") for event in story} == {None, "link"}
     assert [one for one in await circuits(client) if one["account"] == "link"] == []
+
+
+async def test_an_open_account_is_not_called_in_a_loop_while_the_others_are_shut(
+    client: Client,
+) -> None:
+    """Its answer about this number is known; the next one is worth a wait."""
+    await client.outside("POST", "/faults", ALL_DOWN[1:])
+    rule = {"fault": "temporary", "provider": "link", "recipient": "^.4673", "times": None}
+    await client.outside("POST", "/faults", {**rule, "recipient": "^.4672"})
+    await post_all(client, map(sms, range(30)))
+    await client.until("/health/ready", lambda found: len(found["components"]["circuits"]) == 2)
+    await client.outside("POST", "/faults", rule)
+    [ill] = await post_all(client, [sms(1, 73)])
+    path = f"/2281/status/delivery/{ill}"
+    found = await client.until(path, lambda state: state.get("attempts", 0) >= 6, within=30)
+    calls = [
+        datetime.fromisoformat(event["timestamp"])
+        for event in found["events"]
+        if (event["status"], event.get("provider")) == ("sending", "link")
+    ]
+    # The first backoff of these tests is 0.2 s less a fifth. A circuit may open between the
+    # decision to go on to its account and the attempt.
+    at_once = [late for late, early in zip(calls[1:], calls, strict=False) if late - early < MOMENT]
+    assert len(at_once) <= 1
 
 
 async def test_recipients_with_garbage_answers_do_not_hold_the_healthy_ones(client: Client) -> None:
@@ -167,3 +193,17 @@ async def test_every_process_tells_of_the_circuits_of_all_workers(
         assert [one["account"] for one in found["components"]["circuits"]] == ["link"]
         await database.pool.execute("UPDATE circuits SET seen_at = now() - interval '21 s'")
         assert await circuits(other) == [], "those of a worker that died expire"
+
+
+async def test_one_that_the_register_fails_for_delays_no_other(client: Client) -> None:
+    numbers = [number(serial) for serial in range(40)]
+    parties = [await citizen(client, each) for each in numbers]
+    rule = {"fault": "temporary", "provider": "far", "recipient": numbers[17], "times": None}
+    await client.outside("POST", "/faults", rule)
+    path = f"{ORGANIZATION}/digital-mail"
+    [*ids] = await post_all(client, [mail(*parties)], path)
+    ill = ids.pop(17)
+    await all_sent(client, ids)
+    found = (await client.get(f"/2281/status/delivery/{ill}")).json
+    assert found["reason"]["code"] == "register-fault"
+    assert not await circuits(client)
