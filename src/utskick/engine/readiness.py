@@ -79,7 +79,7 @@ class Readiness:
         for each in circuits:
             if each.destination is None:
                 shown = providers.setdefault(f"{each.channel}/{each.account}", {})
-                shown.update(status="DOWN", paused=True)
+                shown.update(status="DOWN", paused=True, detail=each.reason.sentence)
         return providers
 
 

@@ -99,6 +99,8 @@ async def test_what_waits_says_for_whom_and_until_when(client: Client) -> None:
     assert "destination" not in waits
     assert waits["reason"]["code"] in ("refused-login", "provider-fault")
     assert waits["since"] < waits["retryAt"]
+    queue = (await client.get("/health/ready")).json["components"]["queue"]
+    assert queue["waiting"] > queue["due"], "what was given back or deferred waits too"
 
 
 async def test_an_account_that_is_down_degrades_the_whole_until_it_is_well(client: Client) -> None:
@@ -207,3 +209,33 @@ async def test_one_that_the_register_fails_for_delays_no_other(client: Client) -
     found = (await client.get(f"/2281/status/delivery/{ill}")).json
     assert found["reason"]["code"] == "register-fault"
     assert not await circuits(client)
+
+
+async def test_a_slow_operator_holds_no_other(client: Client) -> None:
+    slow = [await citizen(client, number(serial, "15")) for serial in range(20)]
+    well = [await citizen(client, number(serial)) for serial in range(20, 30)]
+    rule = {"fault": "timeout", "provider": "minmyndighetspost", "times": None, "seconds": 60}
+    await client.outside("POST", "/faults", rule)
+    path = f"{ORGANIZATION}/digital-mail"
+    await post_all(client, [mail(party) for party in slow], path)
+    await all_sent(client, await post_all(client, [mail(party) for party in well], path))
+
+
+async def test_twelve_full_mailboxes_hold_no_others(client: Client) -> None:
+    rule = {"fault": "full", "provider": "smtp", "recipient": "^ill", "times": None}
+    await client.outside("POST", "/faults", rule)
+
+    def letter(name: str) -> dict[str, Any]:
+        return {"emailAddress": f"{name}@example.se", "subject": "s", "message": "m"}
+
+    await post_all(client, (letter(f"ill{n}") for n in range(12)), "email")
+    well = await post_all(client, (letter(f"well{n}") for n in range(20)), "email")
+    await all_sent(client, well)
+
+
+async def test_numbers_with_a_full_memory_hold_no_others(client: Client) -> None:
+    rule = {"fault": "full", "provider": "link", "recipient": "^.4672", "times": None}
+    await client.outside("POST", "/faults", rule)
+    await post_all(client, map(sms, range(20)))
+    await all_sent(client, await post_all(client, (sms(n, 73) for n in range(10))))
+    assert [one for one in await circuits(client) if one["account"] == "link"] == []

@@ -116,7 +116,7 @@ def of_bind(status: int) -> Outcome:
         return Misconfigured(_with_code(_LOGIN, status))
     if isinstance(outcome, Deferred):
         return Deferred(outcome.reason, outcome.retry_after)
-    return Misconfigured(outcome.reason) if not isinstance(outcome, Sent) else outcome
+    return outcome if isinstance(outcome, Sent) else Misconfigured(outcome.reason)
 
 
 def name_of(status: int) -> str:
