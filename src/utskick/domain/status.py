@@ -87,6 +87,7 @@ class Transition(StrEnum):
     HAND_OVER = "hand-over"
     RECEIPT = "receipt"
     RESOLVE = "resolve"
+    WITHDRAW = "withdraw"
 
 
 #: Uncertain: an earlier attempt is in doubt.
@@ -148,6 +149,12 @@ MOVES_BY: Final[dict[Transition, dict[Status, frozenset[Status]]]] = {
     Transition.RESOLVE: {
         Status.UNCERTAIN: frozenset({Status.QUEUED, Status.FAILED, Status.SENT}),
     },
+    # A synchronous call stopped waiting. While an attempt is being made, it is in doubt.
+    Transition.WITHDRAW: {
+        Status.QUEUED: frozenset({Status.CANCELLED, Status.UNCERTAIN}),
+        Status.DEFERRED: frozenset({Status.CANCELLED, Status.UNCERTAIN}),
+        Status.SENDING: frozenset({Status.UNCERTAIN}),
+    },
 }
 
 #: Every move that a delivery may make. A status that stays the same is no move.
@@ -167,7 +174,7 @@ VISIBLE: Final = {
     Status.FAILED: ContractStatus.FAILED,
     Status.EXPIRED: ContractStatus.NOT_SENT,
     Status.CANCELLED: ContractStatus.NOT_SENT,
-    Status.GATHERED: ContractStatus.PENDING,
+    Status.GATHERED: ContractStatus.SENT,  # taken for the print run, as the contract means it (Q32)
     Status.ROUTED: ContractStatus.PENDING,
 }
 

@@ -25,6 +25,7 @@ from utskick.store.database import Database
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
+from utskick.store.messages.withdrawals import Withdrawals
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class ApiContext:
     conversations: Conversations
     circuits: Circuits
     resolutions: Resolutions
+    withdrawals: Withdrawals
     directory: DatabaseDirectory
     keeps_contacts: bool
     receivers: WebhookClient

@@ -15,10 +15,11 @@ MAIL = {"subject": "Beslut", "message": "Beslutet är fattat."}
 
 
 async def faults(client: Client, *rules: dict[str, Any]) -> None:
-    """Replace the fault script."""
+    """Replace the fault script; without rules, the providers are well again."""
     url = f"{client.running.viewer_url}/faults"
     await client._session.delete(url, raise_for_status=True)
-    await client._session.post(url, json=list(rules), raise_for_status=True)
+    if rules:
+        await client._session.post(url, json=list(rules), raise_for_status=True)
 
 
 async def accepted_and_then(client: Client, provider: str, recipient: str, then: str) -> None:

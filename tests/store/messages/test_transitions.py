@@ -31,6 +31,7 @@ from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
 from utskick.store.messages.receipts import Arrival, ReceiptRows
 from utskick.store.messages.resolutions import Decision, Resolutions
 from utskick.store.messages.settlement import Settlement
+from utskick.store.messages.withdrawals import Withdrawals
 
 MID = "2281"
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -122,6 +123,17 @@ async def resolve(case: Case) -> None:
         await Resolutions(case.database).decide(decision, change())
 
 
+async def withdraw(case: Case) -> None:
+    """What is in doubt already stays so."""
+    if case.target is Status.UNCERTAIN and case.delivery.status is not Status.SENDING:
+        await case.database.pool.execute(
+            "UPDATE deliveries SET doubts = 1 WHERE id = $1", case.delivery.id
+        )
+    if case.target in (Status.UNCERTAIN, Status.CANCELLED):
+        given = case.delivery
+        await Withdrawals(case.database).withdraw(MID, given.batch_id, [given.message_id], NOW)
+
+
 MADE: dict[Transition, Callable[[Case], Awaitable[None]]] = {
     Transition.BEGIN: begin,
     Transition.SETTLE: settle,
@@ -131,6 +143,7 @@ MADE: dict[Transition, Callable[[Case], Awaitable[None]]] = {
     Transition.HAND_OVER: hand_over,
     Transition.RECEIPT: receipt,
     Transition.RESOLVE: resolve,
+    Transition.WITHDRAW: withdraw,
 }
 
 

@@ -70,6 +70,7 @@ class DigitalInvoiceChannel(ChannelDefaults):
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._legal_ids = legal_ids
         self._clock = clock
         ordered = sorted(settings.accounts.items(), key=lambda item: item[1].priority)

@@ -218,6 +218,7 @@ class DigitalMailSettings(ChannelSection):
 
     carried: ClassVar = frozenset({"organization", "subject", "support_info"})
 
+    unsettled: Literal["cancel", "continue"] = "cancel"
     organization: Organization | None = None
     subject: Annotated[_Line, Field(max_length=255)] = "Meddelande"
     support_info: SupportInfoSettings = SupportInfoSettings(text="Kontakta oss om du har frågor.")

@@ -68,6 +68,7 @@ class MessageChannel(ChannelDefaults):
 
     def __init__(self, settings: MessageSettings, directory: Directory) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._directory = directory
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002

@@ -93,6 +93,7 @@ class PushChannel(ChannelDefaults):
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._subscriptions = subscriptions
         self._clock = clock
         self._services: Cache[str, str] = Cache(20_000, seconds=3600)

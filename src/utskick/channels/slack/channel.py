@@ -110,6 +110,7 @@ class SlackChannel(ChannelDefaults):
 
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._accounts = {
             name: _OpenSlackAccount(name, account) for name, account in settings.accounts.items()
         }

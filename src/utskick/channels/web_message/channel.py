@@ -65,6 +65,7 @@ class WebMessageChannel(ChannelDefaults):
         self, settings: WebMessageSettings, directory: LegalIds, clock: Clock = utc_now
     ) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._directory = directory
         self._clock = clock
         self._instances = {

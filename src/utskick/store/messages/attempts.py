@@ -93,7 +93,7 @@ _SETTLE: Final = f"""
         FROM w WHERE d.id = ANY($2) AND d.id = w.id AND d.municipality_id = w.municipality_id
             AND d.attempts = w.attempt - w.uncalled
             AND CASE w.uncalled WHEN 0 THEN {_SETTLES} ELSE {_SETTLES_UNCALLED} END
-        RETURNING d.id, d.message_id, d.awaited AND w.status = ANY($23) AS settled),
+        RETURNING d.id, d.message_id, d.expires_at, d.awaited AND w.status = ANY($23) AS settled),
     noted AS (
         INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
             reason_code, reason, provider_code, actor, at, became)
@@ -105,7 +105,8 @@ _SETTLE: Final = f"""
         DELETE FROM pgqueuer WHERE id = ANY(ARRAY(SELECT w.job FROM w JOIN moved USING (id)))),
     next AS (
         INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
-        SELECT again.level, again.lane, again.payload, now() + (w.due - w.at), 'queued'
+        SELECT again.level, again.lane, again.payload,
+            now() + least(w.due - w.at, greatest(moved.expires_at - w.at, interval '0')), 'queued'
         FROM again JOIN w USING (id) JOIN moved USING (id) WHERE w.due IS NOT NULL),
     called AS MATERIALIZED (
         SELECT pg_notify('utskick_work', lane)
