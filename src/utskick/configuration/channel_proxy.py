@@ -17,10 +17,10 @@ from pydantic import BaseModel, ValidationError
 
 from utskick.configuration.inheritance import Configuration, Path
 from utskick.domain.attachment import Attachment
+from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.channel import (
     Account,
     AccountHealth,
-    BatchPolicy,
     Channel,
     ChannelQuery,
     Draft,

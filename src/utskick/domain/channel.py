@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from utskick.domain.attachment import Attachment
+from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.errors import Violation
 from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.leg import Leg
@@ -233,20 +234,6 @@ class ProviderCallback:
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class BatchPolicy:
-    """The policy of a channel whose deliveries are handed over together, batch by batch.
-
-    ``path``, ``operation``: the call that closes a batch. ``close_after``: the age at which it
-    closes by itself.
-    """
-
-    path: str
-    operation: str
-    summary: str
-    close_after: timedelta
 
 
 class Channel(Protocol):

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from utskick.domain.attachment import Attachment
+from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.channel import (
-    BatchPolicy,
     ChannelQuery,
     Draft,
     Keep,

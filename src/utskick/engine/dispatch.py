@@ -13,17 +13,17 @@ from uuid import UUID
 
 import structlog
 
-from utskick.domain.channel import Channel, Draft, Priority, RequestContext
+from utskick.domain.channel import Channel, Draft, RequestContext
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
 from utskick.domain.outcome import Concern, Deferred, Outcome, Reason, Rejected, Uncertain
 from utskick.domain.preparation import Gathered, Prepared, Ready, Route, Routed
 from utskick.domain.status import Status
-from utskick.engine.accounts import AccountLimitsMap
+from utskick.engine.accounts import AccountLimitsMap, Wait
 from utskick.engine.failpoints import Failpoints
-from utskick.engine.limits import AccountLimits, Turn
 from utskick.engine.receipts import Receipts
-from utskick.engine.retry import Policy, RetryContext, carriers, choose, next_move, unsent
+from utskick.engine.retry import Policy, RetryContext, carriers, next_move, unsent
+from utskick.engine.turns import Turns
 from utskick.store.database import PASSING
 from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.attempts import Attempts, AttemptStart
@@ -73,6 +73,7 @@ class Dispatch:
         self._context = context
         self._finished: GroupCommit[int, None] = GroupCommit(self._finish)
         self._sending: set[int] = set()
+        self._turns = Turns(context.limits, context.clock, context.random)
         self._types = {channel.name: channel.message_type for channel in context.channels.values()}
 
     def is_sending(self, job_id: int) -> bool:
@@ -105,6 +106,13 @@ class Dispatch:
 
     async def _advance(self, job: Job, loaded: ClaimedDelivery) -> None:
         """Prepare the delivery, and go on to the attempt or to what takes its place."""
+        channel = self._context.channels[loaded.delivery.channel]
+        wait = self._turns.still(
+            loaded.delivery, lambda: carriers(channel.able(loaded.draft), loaded.delivery)
+        )
+        if wait is not None:
+            await self._wait(job, wait)
+            return
         match await self._prepare(loaded):
             case Ready(frozen):
                 await self._attempt(
@@ -183,11 +191,11 @@ class Dispatch:
                 None,
             )
             return
-        turn = Turn(delivery.priority, channel.destination(draft), delivery.doubts > 0)
+        turns, turn = self._turns, self._turns.turn(delivery, channel.destination(draft))
         try:
-            while (chosen := self._choose(delivery, able, turn)) is not None:
+            while (chosen := turns.choose(delivery, able, turn)) is not None:
                 account, turn = chosen
-                async with self._limits(delivery, account).slot(turn) as slot:
+                async with turns.slot(delivery, account, turn) as slot:
                     if not slot.admitted:
                         continue
                     self._sending.add(job.id)
@@ -196,40 +204,18 @@ class Dispatch:
                         slot.note(sent[1])
                 if sent is not None:
                     # An account that is shut is not worth going on to at once: the round is over.
-                    ready = [a for a in able if a == account or not self._shut(delivery, a, turn)]
+                    ready = [
+                        a for a in able if a == account or not turns.is_shut(delivery, a, turn)
+                    ]
                     await self._conclude(job, sent, account, ready)
                 return
         finally:
             self._sending.discard(job.id)
-        await self._wait(job, delivery, able, turn)
+        await self._wait(job, turns.wait(delivery, able, turn))
 
-    def _choose(
-        self, delivery: Delivery, able: Sequence[str], turn: Turn
-    ) -> tuple[str, Turn] | None:
-        """Return the account to wait for a slot of, with the turn; None: wait in the queue.
-
-        Where all are shut, the one that is probed soonest, if that may be waited for in memory.
-        Once only: who is refused after that waits in the queue.
-        """
-        shut = [a for a in able if self._shut(delivery, a, turn)]
-        account = choose(able, delivery.tried, shut)
-        if account is not None:
-            return account, turn
-        soonest = self._context.limits.wait(delivery.channel, able, turn)
-        if turn.patient or not soonest.in_memory:
-            return None
-        return soonest.account, replace(turn, patient=True)
-
-    async def _wait(self, job: Job, delivery: Delivery, able: Sequence[str], turn: Turn) -> None:
-        """Give the job back until the circuit that it waits for may be probed.
-
-        Urgent deliveries come back first, so that one of them is the probe.
-        """
-        wait = self._context.limits.wait(delivery.channel, able, turn)
-        pause = max(0.5, wait.seconds)
-        if delivery.priority is not Priority.HIGH:
-            pause += self._context.random() * max(1.0, pause / 4)
-        await self._context.jobs.give_back([job.id], timedelta(seconds=pause), wait.names())
+    async def _wait(self, job: Job, wait: Wait) -> None:
+        pause = timedelta(seconds=wait.seconds)
+        await self._context.jobs.give_back([job.id], pause, wait.names())
 
     async def _conclude(
         self, job: Job, sent: tuple[ClaimedDelivery, Outcome], account: str, able: Sequence[str]
@@ -356,12 +342,6 @@ class Dispatch:
         """Return whether the account may have reported before; one that is gone may."""
         limits = self._context.limits.get((delivery.channel, account))
         return limits is None or limits.account.reports
-
-    def _limits(self, delivery: Delivery, account: str) -> AccountLimits:
-        return self._context.limits[delivery.channel, account]
-
-    def _shut(self, delivery: Delivery, account: str, turn: Turn) -> bool:
-        return self._limits(delivery, account).shut(turn)
 
     def _retry_context(
         self, loaded: ClaimedDelivery, account: str, able: Sequence[str]

@@ -45,10 +45,10 @@ from utskick.channels.snail_mail.settings import Account as AccountSettings
 from utskick.channels.snail_mail.storage import StorageFault, StorageLocation, with_timeouts
 from utskick.channels.snail_mail.typesetting import MissingGlyphs
 from utskick.domain.attachment import Attachment, listed
+from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.channel import (
     Account,
     AccountHealth,
-    BatchPolicy,
     Draft,
     Parameter,
     Plan,

@@ -21,5 +21,3 @@ def upgrade() -> None:
             DO UPDATE SET number = t.number + excluded.number
         """
     )
-
-
