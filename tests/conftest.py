@@ -17,7 +17,7 @@ from utskick.store.embedded import Embedded
 
 _SPINE = (
     "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, "
-    "workers, print_batches, pgqueuer, circuits"
+    "workers, print_batches, pgqueuer, circuits, circuit_events"
 )
 _READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = (

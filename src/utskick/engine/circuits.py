@@ -12,11 +12,13 @@ import structlog
 from utskick.domain.clock import Clock
 from utskick.domain.outcome import Reason
 from utskick.engine.breaker import CircuitBreaker
-from utskick.store.administration.circuits import Circuits, OpenCircuit
+from utskick.store.administration.circuits import CircuitEvent, Circuits, OpenCircuit
 from utskick.store.database import PASSING, Database
 
 log = structlog.get_logger(__name__)
 
+#: Openings and closings that are written at a time; of more, while the database was away, the last.
+_MOST: Final = 1000
 _UNKNOWN: Final = Reason("provider-fault", "the provider gave no usable answers")
 
 
@@ -31,6 +33,7 @@ class CircuitLog:
         self._worker_id = worker_id
         self._clock = clock
         self._open: dict[tuple[str, str, str | None], OpenCircuit] = {}
+        self._events: list[CircuitEvent] = []
         self._is_written = True
         self._writing: asyncio.Task[None] | None = None
 
@@ -44,6 +47,7 @@ class CircuitLog:
             if known is not None:
                 seconds = round((now - known.since).total_seconds(), 1)
                 log.info("circuit-closed", **_named(known), open_seconds=seconds)
+                self._events.append(CircuitEvent(now, *key, False, known.reason.code))
         else:
             found = OpenCircuit(
                 *key,
@@ -53,6 +57,7 @@ class CircuitLog:
             )
             self._open[key] = found
             if known is None:
+                self._events.append(CircuitEvent(now, *key, True, found.reason.code))
                 log.warning(
                     "circuit-opened",
                     **_named(found),
@@ -81,10 +86,12 @@ class CircuitLog:
     async def _write(self) -> None:
         while not self._is_written:
             self._is_written = True
+            events, self._events = self._events[-_MOST:], []
             try:
-                await self._rows.write(self._worker_id, list(self._open.values()))
+                await self._rows.write(self._worker_id, list(self._open.values()), events)
             except PASSING:  # the next round of maintenance writes it
                 self._is_written = False
+                self._events = events + self._events
                 return
             except Exception:  # a bug: logged in full; sending goes on
                 log.exception("circuit-log-fault")

@@ -9,7 +9,7 @@ from typing import Any
 from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.clock import Clock, swedish
 from utskick.store import queue as jobs
-from utskick.store.administration.circuits import Circuits, OpenCircuit
+from utskick.store.administration.circuits import CircuitEvent, Circuits, OpenCircuit
 from utskick.store.administration.maintenance import MaintenanceRows
 from utskick.store.database import PASSING, Database
 
@@ -18,6 +18,8 @@ _CHECK_EVERY = timedelta(seconds=30)
 _AWAY = timedelta(seconds=20)
 #: Open circuits that are listed; any number of mail domains may be ill.
 _MOST = 100
+#: Openings and closings of the last day that are listed.
+_EVENTS = 20
 
 
 class Readiness:
@@ -41,6 +43,7 @@ class Readiness:
             depth = await jobs.depth(self._database.pool)
             workers = await self._rows.workers(now - _AWAY)
             circuits = await self._circuits.open()
+            events = await self._circuits.recent(_EVENTS)
         except PASSING as fault:
             return {
                 "status": "DOWN",
@@ -61,6 +64,7 @@ class Readiness:
                 "workers": {"status": "UP" if workers else "DOWN", "count": workers},
                 "providers": providers,
                 "circuits": [_circuit(each) for each in circuits[:_MOST]],
+                "circuitEvents": [_event(each) for each in events],
             },
         }
 
@@ -93,6 +97,17 @@ def _circuit(circuit: OpenCircuit) -> dict[str, Any]:
         "retryAt": swedish(circuit.retry_at),
         "reason": circuit.reason.sentence,
         "code": circuit.reason.code,
+    }
+
+
+def _event(event: CircuitEvent) -> dict[str, Any]:
+    return {
+        "at": swedish(event.at),
+        "event": "opened" if event.opened else "closed",
+        "channel": event.channel,
+        "account": event.account,
+        **({"destination": event.destination} if event.destination else {}),
+        "code": event.code,
     }
 
 

@@ -123,7 +123,14 @@ async def test_an_account_that_is_down_degrades_the_whole_until_it_is_well(clien
     await all_sent(client, [again])
     story = (await client.get(f"/2281/status/delivery/{again}")).json["events"]
     assert {event.get("provider") for event in story} == {None, "link"}
-    assert (await client.get("/health/ready")).json["status"] == "UP"
+    found = (await client.get("/health/ready")).json
+    assert found["status"] == "UP"
+    told = [
+        (event["event"], event["account"], event["code"])
+        for event in found["components"]["circuitEvents"]
+    ]
+    assert told[0] == ("closed", "link", "refused-login")
+    assert told[-1] == ("opened", "link", "refused-login")
 
 
 async def test_after_a_short_outage_of_all_accounts_traffic_is_back_at_once(client: Client) -> None:

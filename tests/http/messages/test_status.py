@@ -142,6 +142,7 @@ async def test_health_tells_of_database_queue_workers_and_providers(client: Clie
         "workers",
         "providers",
         "circuits",
+        "circuitEvents",
     }
     assert found["components"]["providers"]["sms/link"]["status"] == "UP"
 

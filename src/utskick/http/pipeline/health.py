@@ -73,7 +73,7 @@ READY: Final = Operation(
     "and "
     "do not change the status code; `components.circuits` names each provider account, and each "
     "destination beyond one, that no attempts are made to for now: since when, why, and when it is "
-    "tried again.",
+    "tried again; `components.circuitEvents` lists the latest openings and closings.",
     tag="Health",
     scope=PUBLIC,
     rate=RateClass.UNLIMITED,

@@ -28,14 +28,31 @@ class OpenCircuit:
     reason: Reason
 
 
+@dataclass(frozen=True, slots=True)
+class CircuitEvent:
+    """A circuit opened or closed. ``code``: of the reason why it opened."""
+
+    at: datetime
+    channel: str
+    account: str
+    destination: str | None
+    opened: bool
+    code: str
+
+
 class Circuits:
     """Reader and writer of open circuits. Rows of a worker that died expire after 20 s."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def write(self, worker_id: UUID, circuits: Sequence[OpenCircuit]) -> None:
-        """Replace the circuits of a worker."""
+    async def write(
+        self,
+        worker_id: UUID,
+        circuits: Sequence[OpenCircuit],
+        events: Sequence[CircuitEvent] = (),
+    ) -> None:
+        """Replace the open circuits of a worker, and add what happened."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 "DELETE FROM circuits WHERE worker_id = $1 OR seen_at < now() - interval '1 hour'",
@@ -62,6 +79,35 @@ class Circuits:
                     for each in circuits
                 ],
             )
+
+            await connection.executemany(
+                """
+                INSERT INTO circuit_events (worker_id, at, channel, account, destination, opened,
+                    reason_code)
+                VALUES ($1, $2, $3, $4, $5, $6, $7)
+                """,
+                [
+                    (worker_id, e.at, e.channel, e.account, e.destination or "", e.opened, e.code)
+                    for e in events
+                ],
+            )
+            await connection.execute(
+                "DELETE FROM circuit_events WHERE at < now() - interval '30 days'"
+            )
+
+    async def recent(self, count: int) -> list[CircuitEvent]:
+        """Return the newest openings and closings of the last day."""
+        rows = await self._database.pool.fetch(
+            """
+            SELECT at, channel, account, destination, opened, reason_code FROM circuit_events
+            WHERE at > now() - interval '1 day' ORDER BY at DESC LIMIT $1
+            """,
+            count,
+        )
+        return [
+            CircuitEvent(at, channel, account, destination or None, opened, code)
+            for at, channel, account, destination, opened, code in rows
+        ]
 
     async def renew(self, worker_id: UUID) -> None:
         """Keep the circuits of a worker that lives."""

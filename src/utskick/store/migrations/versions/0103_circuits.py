@@ -1,4 +1,4 @@
-"""Open circuit breakers of all workers, and what a job that was given back waits for."""
+"""Circuit breakers of all workers, and what a job that was given back waits for."""
 
 from alembic import op
 
@@ -30,6 +30,19 @@ def upgrade() -> None:
             PRIMARY KEY (worker_id, channel, account, destination)
         );
         GRANT SELECT ON circuits TO utskick_requests;
+
+        -- Openings and closings, for operators; kept for 30 days.
+        CREATE TABLE circuit_events (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            at timestamptz NOT NULL,
+            worker_id uuid NOT NULL,
+            channel text NOT NULL,
+            account text NOT NULL,
+            destination text NOT NULL,
+            opened boolean NOT NULL,
+            reason_code text NOT NULL
+        );
+        CREATE INDEX circuit_events_at ON circuit_events (at);
 
         -- headers: channel, account and destination that a job waits for. Other jobs have none, and
         -- are not in this index.
