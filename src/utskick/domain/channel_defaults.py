@@ -34,7 +34,7 @@ class ChannelDefaults:
     ahead: int = 0
     failure_title: str | None = None
     unsettled: Unsettled = "continue"
-    not_found: frozenset[str] = frozenset()
+    not_found: frozenset[str] = frozenset({"no-legal-id"})
 
     async def inspect(
         self,

@@ -25,6 +25,7 @@ class Delivery:
     attempts are in doubt; they were all made by ``account``. ``next``: the channels to fall back
     to, in order, when this one is known to have failed. ``encloses``: of a hand-over, the id of its
     print batch. ``month``: the month whose key encrypts it, that of its message's acceptance.
+    ``awaited``: a synchronous call may wait for it.
     """
 
     id: UUID
@@ -43,6 +44,7 @@ class Delivery:
     next: tuple[str, ...] = ()
     encloses: UUID | None = None
     month: Month = _NEVER
+    awaited: bool = False
 
     def begun(self, account: str) -> Delivery:
         """Return the delivery with one more attempt.
@@ -67,6 +69,7 @@ class Delivery:
             self.next,
             self.encloses,
             self.month,
+            self.awaited,
         )
 
 

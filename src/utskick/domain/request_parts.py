@@ -11,6 +11,7 @@ from pydantic import Field
 from utskick.domain.recipient import is_email
 from utskick.domain.validators import (
     CLEAN,
+    CLEAN_LINES,
     LONGEST_NAME,
     NO_NUL,
     NOT_BLANK,
@@ -119,7 +120,7 @@ Line255 = Annotated[str, line_up_to(255)]
 SupportText = Annotated[
     str,
     Constraint(
-        (NOT_BLANK, NO_NUL, CLEAN, UTF8, XML, size_up_to(1024)),
+        (NOT_BLANK, NO_NUL, CLEAN_LINES, UTF8, XML, size_up_to(1024)),
         "must not be blank",
         (("minLength", 1), ("maxLength", 1024)),
     ),

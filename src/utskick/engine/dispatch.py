@@ -287,6 +287,11 @@ class Dispatch:
         await self._settle(job, delivery, move, account)
 
     async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:
+        reports = (
+            account is not None
+            and move.status in (Status.SENT, Status.UNCERTAIN)
+            and self._reports(delivery, account)
+        )
         await self._record(
             job,
             Settlement(
@@ -296,6 +301,7 @@ class Dispatch:
                 job.id,
                 account,
                 self._context.clock(),
+                reports=reports,
                 types=self._types,
             ),
         )
@@ -312,11 +318,7 @@ class Dispatch:
                 status=move.status,
             )
             await self._finished.put(job.id)
-        elif (
-            move.status in (Status.SENT, Status.UNCERTAIN)
-            and account
-            and self._reports(delivery, account)
-        ):
+        elif settlement.reports:
             with suppress(*PASSING):  # maintenance applies what waits
                 await self._context.receipts.catch_up(delivery, account, move.reference)
 

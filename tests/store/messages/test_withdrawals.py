@@ -124,7 +124,9 @@ async def test_a_withdrawn_attempt_that_is_deferred_is_due_at_once_to_expire(
     assert wait <= timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("status", set(Status) - {Status.QUEUED, Status.DEFERRED, Status.SENDING})
+@pytest.mark.parametrize(
+    "status", sorted(set(Status) - {Status.QUEUED, Status.DEFERRED, Status.SENDING})
+)
 async def test_what_is_settled_or_gathered_stays_as_it_is(
     database: Database, status: Status
 ) -> None:

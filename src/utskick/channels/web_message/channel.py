@@ -59,7 +59,7 @@ class WebMessageChannel(ChannelDefaults):
     integration = "OepIntegrator"
     label = "Webbmeddelande"
     forms = FORMS
-    not_found = frozenset({UNKNOWN_CASE})
+    not_found = ChannelDefaults.not_found | {UNKNOWN_CASE}
 
     def __init__(
         self, settings: WebMessageSettings, directory: LegalIds, clock: Clock = utc_now

@@ -63,19 +63,19 @@ _SETTLES_UNCALLED: Final = allowed(Transition.SETTLE_UNCALLED, "d.status", "w.st
 _KEEPS_REASON: Final = "w.doubts > 0 AND NOT w.doubt AND w.status IN ('uncertain', 'deferred')"
 
 #: Parameters: the columns of ``w`` and of ``again`` (``_columns``); ``doubts``: how many attempts
-#: are in doubt after this one, so that a late answer takes back the doubt about it. $23: statuses
-#: that a synchronous call waits for; $24: statuses after which nothing kept for an attempt is
+#: are in doubt after this one, so that a late answer takes back the doubt about it. $24: statuses
+#: that a synchronous call waits for; $25: statuses after which nothing kept for an attempt is
 #: needed.
 _SETTLE: Final = f"""
     WITH w AS (
         SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[],
             $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[], $11::text[],
             $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[], $16::bigint[],
-            $17::int[], $18::smallint[])
+            $17::int[], $18::smallint[], $19::boolean[])
         AS w(municipality_id, id, attempt, status, account, reference, reason_code, reason,
-            provider_code, doubt, tried, at, due, actor, noted, job, uncalled, doubts)),
+            provider_code, doubt, tried, at, due, actor, noted, job, uncalled, doubts, reports)),
     again AS (
-        SELECT * FROM unnest($19::uuid[], $20::text[], $21::int[], $22::bytea[])
+        SELECT * FROM unnest($20::uuid[], $21::text[], $22::int[], $23::bytea[])
         AS a(id, lane, level, payload)),
     moved AS (
         UPDATE deliveries d
@@ -88,12 +88,13 @@ _SETTLE: Final = f"""
                 ELSE w.provider_code END,
             doubts = w.doubts, tried = string_to_array(w.tried, ' '),
             updated_at = w.at, attempts = w.attempt,
-            secret = CASE WHEN w.status = ANY($24) THEN NULL ELSE d.secret END,
+            secret = CASE WHEN w.status = ANY($25) THEN NULL ELSE d.secret END,
             frozen = CASE WHEN w.due IS NOT NULL AND w.doubts = 0 THEN NULL ELSE d.frozen END
         FROM w WHERE d.id = ANY($2) AND d.id = w.id AND d.municipality_id = w.municipality_id
             AND d.attempts = w.attempt - w.uncalled
             AND CASE w.uncalled WHEN 0 THEN {_SETTLES} ELSE {_SETTLES_UNCALLED} END
-        RETURNING d.id, d.message_id, d.expires_at, d.awaited AND w.status = ANY($23) AS settled),
+        RETURNING d.id, d.message_id, d.expires_at,
+            d.awaited AND NOT w.reports AND w.status = ANY($24) AS settled),
     noted AS (
         INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
             reason_code, reason, provider_code, actor, at, became)
@@ -230,6 +231,7 @@ def _columns(group: Sequence[Settlement]) -> list[list[Any]]:
             s.job_id,
             int(s.uncalled),
             s.delivery.doubts + s.move.doubt,
+            s.reports,
         )
         for s in group
     ]
