@@ -8,8 +8,8 @@ import pytest
 
 from utskick.domain.channel import Account, Priority
 from utskick.domain.outcome import Concern, Deferred, Reason, Sent, Uncertain
-from utskick.engine.destinations import HELD_BY_ACCOUNT, MOST
-from utskick.engine.limits import AccountLimits, Turn
+from utskick.engine.destinations import HELD_BY_ACCOUNT, MOST, Turn
+from utskick.engine.limits import AccountLimits
 
 WHY = Reason("why", "because")
 NORMAL = Turn(Priority.NORMAL)
@@ -220,6 +220,18 @@ async def test_one_in_doubt_probes_when_no_other_comes() -> None:
     assert not paced.shut(NORMAL)
     time.now += 2
     assert not paced.shut(doubtful)
+
+
+async def test_one_that_failed_before_leaves_the_probe_to_another_for_a_moment() -> None:
+    """Its recipient may be what is ill."""
+    paced, time = pace(1)
+    await fall_ill(paced)
+    time.now += 0.7
+    assert paced.shut(Turn(Priority.NORMAL, retried=True))
+    assert not paced.shut(Turn(Priority.HIGH, retried=True)), "an urgent one goes first"
+    assert not paced.shut(NORMAL)
+    time.now += 0.2
+    assert not paced.shut(Turn(Priority.NORMAL, retried=True))
 
 
 async def test_only_the_most_urgent_few_wait_in_memory() -> None:

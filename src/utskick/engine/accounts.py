@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from utskick.domain.channel import Channel
 from utskick.engine.breaker import CircuitBreaker
-from utskick.engine.limits import AccountLimits, Changed, Turn
+from utskick.engine.destinations import Turn
+from utskick.engine.limits import AccountLimits, Changed
 
 
 @dataclass(frozen=True, slots=True)

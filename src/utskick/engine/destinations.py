@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from random import choice
 from typing import Final, TypeAlias
 
+from utskick.domain.channel import Priority
 from utskick.domain.outcome import Concern
 from utskick.engine.breaker import CircuitBreaker
 
 #: Seconds: a circuit that opens for longer is not waited for in memory.
 HOLD: Final = 2.0
-#: Seconds that a half-open circuit waits for a probe that is not in doubt.
+#: Seconds that a half-open circuit waits for another probe than one in doubt, and than one that
+#: has failed before and is not urgent.
 GRACE: Final = 2.0
+GRACE_OF_RETRIES: Final = 0.25
 #: Attempts that wait in memory for the circuit of an account, and of a destination.
 HELD_BY_ACCOUNT: Final = 16
 HELD_BY_DESTINATION: Final = 2
@@ -28,18 +32,40 @@ PATIENCE: Final = 5.0
 SWEEP: Final = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Who waits for a slot.
+
+    ``doubtful``: an earlier attempt of the delivery may have been sent. ``retried``: an earlier one
+    failed, perhaps because of its recipient. ``patient``: it may wait in memory for a circuit that
+    is open for a short time.
+    """
+
+    priority: Priority
+    destination: str | None = None
+    doubtful: bool = False
+    retried: bool = False
+    patient: bool = False
+
+    @property
+    def grace(self) -> float:
+        """Seconds that it leaves others to be the probe of a half-open circuit."""
+        if self.doubtful:
+            return GRACE
+        return GRACE_OF_RETRIES if self.retried and self.priority is not Priority.HIGH else 0.0
+
+
 class Waiter:
     """An attempt that waits for a slot, and has it from the moment that it is granted.
 
-    ``level``: of its priority, 0 is the most urgent. ``doubtful``: an earlier attempt of the
-    delivery may have been sent. ``patient``: it may wait in memory for a circuit that is open for a
-    short time. ``period``, ``period_there``: of the breakers of account and destination when it was
-    granted.
+    ``level``: of its priority, 0 is the most urgent. ``name``: of its destination. ``period``,
+    ``period_there``: of the breakers of account and destination when it was granted.
     """
 
     __slots__ = (
         "destination",
         "doubtful",
+        "grace",
         "level",
         "name",
         "patient",
@@ -50,11 +76,12 @@ class Waiter:
     turn: asyncio.Future[bool]
     destination: Destination | None
 
-    def __init__(self, level: int, name: str | None, *, doubtful: bool, patient: bool) -> None:
+    def __init__(self, level: int, turn: Turn) -> None:
         self.level = level
-        self.name = name
-        self.doubtful = doubtful
-        self.patient = patient
+        self.name = turn.destination
+        self.doubtful = turn.doubtful
+        self.grace = turn.grace
+        self.patient = turn.patient
         self.destination = None
         self.period = self.period_there = 0
 
@@ -81,23 +108,23 @@ class Gate:
         self.timer: asyncio.TimerHandle | None = None
         self._most = most
 
-    def admits(self, *, doubtful: bool) -> bool:
-        """Return whether an attempt may begin; one in doubt is not the first to probe."""
+    def admits(self, grace: float) -> bool:
+        """Return whether an attempt may begin; as a probe after its grace."""
         breaker = self.breaker
         if breaker.is_closed:
             return True
-        return not breaker.is_blocked and not (doubtful and breaker.half_open_for < GRACE)
+        return not breaker.is_blocked and breaker.half_open_for >= grace
 
     @property
     def may_hold(self) -> bool:
         """Whether an attempt may wait here in memory."""
         return self.breaker.is_closed or self.breaker.pause <= HOLD
 
-    def wait(self, *, doubtful: bool) -> float:
+    def wait(self, grace: float) -> float:
         """Seconds until an attempt may be admitted; 0 while a probe is running."""
         if self.breaker.is_closed:
             return 0.0
-        return self.breaker.opens_in + (GRACE if doubtful else 0.0)
+        return self.breaker.opens_in + grace
 
     def hold(self, entry: Entry) -> None:
         """Keep an attempt; beyond the limit, the least urgent is refused."""
@@ -119,7 +146,7 @@ class Gate:
         if self.breaker.is_blocked:
             return []
         self.held = [entry for entry in self.held if not entry[2].is_over]
-        fit = [entry for entry in self.held if self.admits(doubtful=entry[2].doubtful)]
+        fit = [entry for entry in self.held if self.admits(entry[2].grace)]
         if not fit:
             return []
         # Any of the most urgent: in the order of arrival, some ill recipients could be the probes
@@ -132,7 +159,8 @@ class Gate:
     @property
     def delay(self) -> float:
         """Seconds until ``released`` may have an answer, without the end of a probe."""
-        return max(0.001, self.breaker.opens_in or GRACE - self.breaker.half_open_for)
+        grace = min(entry[2].grace for entry in self.held)
+        return max(0.001, self.breaker.opens_in + grace - self.breaker.half_open_for)
 
 
 class Destination:

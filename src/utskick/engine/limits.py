@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
@@ -19,6 +18,7 @@ from utskick.engine.destinations import (
     Destinations,
     Entry,
     Gate,
+    Turn,
     Waiter,
 )
 
@@ -30,20 +30,6 @@ _FORGOTTEN: Final = 600.0
 
 #: Called with the name of the destination, None for the account itself, when a circuit changed.
 Changed = Callable[[str | None, CircuitBreaker], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """Who waits for a slot.
-
-    ``doubtful``: an earlier attempt of the delivery may have been sent. ``patient``: it may wait in
-    memory for a circuit that is open for a short time.
-    """
-
-    priority: Priority
-    destination: str | None = None
-    doubtful: bool = False
-    patient: bool = False
 
 
 class AccountLimits:
@@ -100,27 +86,25 @@ class AccountLimits:
 
         Or the destination is so slow that it would wait for too long.
         """
-        if not self._gate.admits(doubtful=turn.doubtful):
+        if not self._gate.admits(turn.grace):
             return True
         found = self._destination(turn)
-        return found is not None and (
-            found.is_stalled or not found.gate.admits(doubtful=turn.doubtful)
-        )
+        return found is not None and (found.is_stalled or not found.gate.admits(turn.grace))
 
     def blocks(self, turn: Turn) -> str | None:
         """Return the destination that an attempt waits for; None if it waits for the account."""
         found = self._destination(turn)
-        if found is None or not self._gate.admits(doubtful=turn.doubtful):
+        if found is None or not self._gate.admits(turn.grace):
             return None
         return found.name
 
     def wait(self, turn: Turn) -> float:
         """Return the seconds until an attempt may be made; 0 while a circuit is being probed."""
-        wait, found = self._gate.wait(doubtful=turn.doubtful), self._destination(turn)
+        wait, found = self._gate.wait(turn.grace), self._destination(turn)
         if found is None:
             return wait
         slow = PATIENCE if found.is_stalled else 0.0
-        return max(wait, found.gate.wait(doubtful=turn.doubtful), slow)
+        return max(wait, found.gate.wait(turn.grace), slow)
 
     def holds(self, turn: Turn) -> bool:
         """Return whether an attempt may wait in memory for what ``shut`` tells."""
@@ -256,12 +240,12 @@ class AccountLimits:
     def _blocks(self, entry: Entry) -> bool:
         """Return whether an attempt cannot go on, and has been put where it waits, or refused."""
         slot = entry[2]
-        if not self._gate.admits(doubtful=slot.doubtful):
+        if not self._gate.admits(slot.grace):
             self._defer(entry, self._gate)
             return True
         if (found := slot.destination) is None:
             return False
-        if not found.gate.admits(doubtful=slot.doubtful):
+        if not found.gate.admits(slot.grace):
             self._defer(entry, found.gate)
             return True
         if found.running >= found.room(self._limit):
@@ -300,9 +284,7 @@ class Slot(Waiter):
     __slots__ = ("_limits", "admitted")
 
     def __init__(self, limits: AccountLimits, turn: Turn) -> None:
-        super().__init__(
-            _LEVEL[turn.priority], turn.destination, doubtful=turn.doubtful, patient=turn.patient
-        )
+        super().__init__(_LEVEL[turn.priority], turn)
         self._limits = limits
         self.admitted = False
 

@@ -12,7 +12,8 @@ from utskick.domain.channel import Priority
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery
 from utskick.engine.accounts import AccountLimitsMap, Wait
-from utskick.engine.limits import Slot, Turn
+from utskick.engine.destinations import Turn
+from utskick.engine.limits import Slot
 from utskick.engine.retry import choose
 
 #: Deliveries whose destination is remembered while they wait in the queue.
@@ -35,7 +36,7 @@ class Turns:
         self._destinations: Cache[UUID, str] = Cache(_REMEMBERED)
 
     def turn(self, delivery: Delivery, destination: str | None) -> Turn:
-        return Turn(delivery.priority, destination, delivery.doubts > 0)
+        return Turn(delivery.priority, destination, delivery.doubts > 0, delivery.attempts > 0)
 
     def slot(self, delivery: Delivery, account: str, turn: Turn) -> Slot:
         return self._limits[delivery.channel, account].slot(turn)
