@@ -75,6 +75,30 @@ def test_half_of_the_window_must_be_errors() -> None:
     assert not circuit.is_closed
 
 
+def test_an_uncertain_one_weighs_two_on_both_sides() -> None:
+    circuit, _ = breaker()
+    for _ in range(9):
+        attempt(circuit, Sent())
+    for _ in range(4):
+        attempt(circuit, Uncertain(WHY))
+    assert circuit.is_closed, "8 of 17"
+    attempt(circuit, Uncertain(WHY))
+    assert not circuit.is_closed, "10 of 19"
+
+
+def test_what_happened_before_it_opened_is_forgotten_when_it_closes() -> None:
+    circuit, time = opened()
+    time.now += circuit.opens_in
+    attempt(circuit, Sent())
+    for _ in range(2 * LAST):
+        attempt(circuit, Sent())
+    errors = 0
+    while circuit.is_closed:
+        attempt(circuit, Deferred(WHY))
+        errors += 1
+    assert errors == LAST / 2
+
+
 def test_errors_older_than_the_window_are_forgotten() -> None:
     circuit, time = breaker()
     for _ in range(VOLUME * 3):

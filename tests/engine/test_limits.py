@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -259,6 +260,33 @@ async def test_nobody_waits_in_memory_for_a_long_pause() -> None:
     assert not await admitted(paced, Turn(Priority.HIGH, patient=True))
 
 
+@pytest.mark.parametrize("destination", [None, "ill.example"])
+async def test_who_waits_in_memory_is_refused_when_the_pause_grows_long(
+    destination: str | None,
+) -> None:
+    paced, time = pace(2)
+    ill = Deferred(WHY, None, Concern.DESTINATION if destination else Concern.ACCOUNT)
+    await fall_ill(paced, destination)
+    time.now += 1
+    async with paced.slot(Turn(Priority.NORMAL, destination)) as probe:
+        probe.note(ill)
+    time.now += 2
+    async with paced.slot(Turn(Priority.NORMAL, destination)) as probe:
+        held = asyncio.create_task(admitted(paced, Turn(Priority.HIGH, destination, patient=True)))
+        await asyncio.sleep(0)
+        assert not held.done()
+        probe.note(ill)
+        assert not await asyncio.wait_for(held, 5)
+
+
+async def test_who_comes_while_all_slots_hang_and_the_circuit_is_open_is_refused_at_once() -> None:
+    paced, _ = pace(1)
+    async with paced.slot(NORMAL) as hanging:
+        for _ in range(4):
+            hanging.note(Uncertain(WHY))
+        assert not await asyncio.wait_for(admitted(paced, Turn(Priority.HIGH)), 5)
+
+
 async def fall_ill(paced: AccountLimits, destination: str | None = None) -> None:
     concerns = Concern.DESTINATION if destination else Concern.ACCOUNT
     for _ in range(8):
@@ -377,6 +405,40 @@ async def test_a_cancelled_waiter_of_a_destination_leaves_no_trace() -> None:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
     assert await asyncio.wait_for(admitted(paced, turn), 5)
+
+
+async def test_a_destination_that_is_in_use_is_kept() -> None:
+    paced, _ = pace(5)
+    busy = Turn(Priority.NORMAL, "busy.example")
+    async with paced.slot(busy) as slot:
+        kept = slot.destination
+        for number in range(2 * MOST):
+            assert await admitted(paced, Turn(Priority.NORMAL, f"{number}.example"))
+        async with paced.slot(busy) as second:
+            assert second.destination is kept
+
+
+async def test_a_probe_of_a_destination_that_learnt_nothing_makes_room_for_the_next() -> None:
+    paced, time = pace(5)
+    ill = Turn(Priority.NORMAL, "ill.example")
+    await fall_ill(paced, "ill.example")
+    time.now += 1
+    async with paced.slot(ill):
+        assert paced.shut(ill)
+    assert not paced.shut(ill)
+
+
+async def test_who_waits_for_a_destination_is_refused_when_its_circuit_opens() -> None:
+    paced, _ = pace(5)
+    ill = Turn(Priority.NORMAL, "ill.example")
+    async with AsyncExitStack() as stack:
+        running = [await stack.enter_async_context(paced.slot(ill)) for _ in range(4)]
+        parked = [asyncio.create_task(admitted(paced, ill)) for _ in range(3)]
+        await asyncio.sleep(0)
+        for _ in range(2):
+            for slot in running:
+                slot.note(Deferred(WHY, None, Concern.DESTINATION))
+        assert await asyncio.wait_for(asyncio.gather(*parked), 5) == [False] * 3
 
 
 async def test_idle_destinations_are_dropped_and_open_ones_are_kept() -> None:

@@ -184,7 +184,7 @@ class CircuitBreaker:
     def _close(self) -> None:
         self.is_closed = True
         self._until = 0.0
-        self._steps = self._throttled = 0
+        self._throttled = 0
         self._start_period()
 
     def _start_period(self) -> None:
