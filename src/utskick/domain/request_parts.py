@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -216,6 +216,8 @@ class DigitalSender(Body, title="DigitalMailSender"):
 
 class AddressBody(Body, title="Address"):
     """A postal address (contract section 4), with the organisation that its orchestrator drops."""
+
+    additions: ClassVar = frozenset({"organization_name", "organization_number"})
 
     first_name: AddressLine | None = Field(
         default=None, description="The first name", examples=["Anna"]

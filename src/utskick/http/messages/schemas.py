@@ -5,7 +5,7 @@ Results, statuses and problems, with the members of the contract and those of Ut
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import RootModel
@@ -22,6 +22,8 @@ class MessageType(RootModel[str]):
 
     The values are those of the installed channels.
     """
+
+    is_message_type: ClassVar[bool] = True
 
 
 class MessageStatus(RootModel[ContractWord]):
@@ -78,6 +80,19 @@ class WaitsFor(Response):
 class DeliveryResult(Response):
     """One message by one channel to one recipient."""
 
+    additions: ClassVar = frozenset(
+        {
+            "lifecycle",
+            "attempts",
+            "message_id",
+            "batch_id",
+            "reference",
+            "routed_to",
+            "reason",
+            "events",
+        }
+    )
+
     delivery_id: UUID | None = member("Id of the delivery", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3e")
     message_type: MessageType | None = member("Type of the message")
     status: MessageStatus | None = member("Status in the terms of the contract")
@@ -111,6 +126,8 @@ class SmsMeasure(Response):
 class MessageResult(Response):
     """A message to one recipient, and its deliveries."""
 
+    additions: ClassVar = frozenset({"batch_id", "reference", "sms"})
+
     message_id: UUID | None = member(
         "Id of the message to one recipient", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d"
     )
@@ -127,6 +144,8 @@ class MessageResult(Response):
 
 class MessageBatchResult(Response):
     """Result of a request with several recipients, in the order of the request."""
+
+    additions: ClassVar = frozenset({"reference", "counts", "duplicates", "sms"})
 
     batch_id: UUID | None = member(
         "Id of the batch: all messages of one request", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
