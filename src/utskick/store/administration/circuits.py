@@ -130,19 +130,19 @@ class Circuits:
 
     async def waits(self, municipality_id: str, delivery_id: UUID) -> OpenCircuit | None:
         """Return the open circuit that a delivery's job was given back for, if it is still open."""
-        row = await self._database.of(municipality_id).fetchrow(
-            """
-            SELECT c.* FROM (
-                SELECT headers FROM pgqueuer WHERE payload = $1 AND headers IS NOT NULL OFFSET 0) q
-            CROSS JOIN LATERAL (
-                SELECT * FROM circuits WHERE channel = q.headers ->> 'channel'
-                    AND account = q.headers ->> 'account'
-                    AND destination = q.headers ->> 'destination'
-                    AND seen_at > now() - interval '20 s'
-                ORDER BY since LIMIT 1) c
-            LIMIT 1
-            """,
+        waits = await self._database.of(municipality_id).fetchval(
+            "SELECT headers FROM pgqueuer WHERE payload = $1 AND headers IS NOT NULL LIMIT 1",
             payload(municipality_id, delivery_id),
+        )
+        if not waits:
+            return None
+        row = await self._database.pool.fetchrow(
+            """
+            SELECT * FROM circuits WHERE channel = $1 AND account = $2 AND destination = $3
+                AND seen_at > now() - interval '20 s'
+            ORDER BY since LIMIT 1
+            """,
+            *(waits.get(name, "") for name in ("channel", "account", "destination")),
         )
         return _circuit(row) if row else None
 

@@ -29,7 +29,6 @@ def upgrade() -> None:
             seen_at timestamptz NOT NULL DEFAULT now(),
             PRIMARY KEY (worker_id, channel, account, destination)
         );
-        GRANT SELECT ON circuits TO utskick_requests;
 
         -- Openings and closings, for operators; kept for 30 days.
         CREATE TABLE circuit_events (
