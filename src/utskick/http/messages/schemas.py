@@ -87,6 +87,7 @@ class DeliveryResult(Response):
             "message_id",
             "batch_id",
             "reference",
+            "waits_for",
             "routed_to",
             "reason",
             "events",
