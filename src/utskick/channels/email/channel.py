@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from utskick.channels.email import requests
+from utskick.channels.email.addresses import wire_address
 from utskick.channels.email.dkim import SIGNATURE_ROOM, Signatures
 from utskick.channels.email.graph import Graph
 from utskick.channels.email.mime import AttachmentCache, ComposedMail, compose, measured
@@ -102,8 +103,9 @@ class EmailChannel(ChannelDefaults):
         self._settings = settings
         self._signatures = Signatures(dict(settings.dkim))
         self._encoded = AttachmentCache()
+        probe = _probe(settings)
         self._transports = {
-            name: _transport(name, account) for name, account in settings.accounts.items()
+            name: _transport(name, account, probe) for name, account in settings.accounts.items()
         }
         self.accounts = tuple(
             Account(name, a.provider, a.priority, a.concurrency, a.rate)
@@ -183,7 +185,9 @@ class EmailChannel(ChannelDefaults):
         return await transport.send(mail)
 
     def _unsigned(self, draft: Draft, key: UUID) -> ComposedMail:
-        return compose(draft, key, self._encoded)
+        mail = compose(draft, key, self._encoded)
+        path = self._settings.return_path(mail.sender, key)
+        return mail if path == mail.sender else replace(mail, return_path=path)
 
     def _signed(self, draft: Draft, key: UUID) -> ComposedMail:
         return self._signatures.sign(self._unsigned(draft, key), draft.created_at or utc_now())
@@ -248,8 +252,18 @@ def _is_surely_within(draft: Draft, octets: int) -> bool:
     )
 
 
-def _transport(name: str, account: AccountSettings | GraphAccount) -> Transport:
-    return Graph(name, account) if isinstance(account, GraphAccount) else Smtp(name, account)
+def _probe(settings: EmailSettings) -> ComposedMail:
+    """Return the envelope of the default sender to itself, with which accounts are checked."""
+    address = wire_address(settings.sender.address)
+    return ComposedMail(address, address, b"", settings.return_path(address, _NO_KEY))
+
+
+def _transport(
+    name: str, account: AccountSettings | GraphAccount, probe: ComposedMail
+) -> Transport:
+    if isinstance(account, GraphAccount):
+        return Graph(name, account)
+    return Smtp(name, account, probe)
 
 
 def build(settings: EmailSettings) -> EmailChannel:
