@@ -42,19 +42,15 @@ class Meaning:
 
 _ALONE: Final = Concern.RECIPIENT
 
-GARBAGE: Final = Meaning(
-    Reason("garbage", "the mail server's reply cannot be parsed"),
-)
+GARBAGE: Final = Meaning(Reason("garbage", "the mail server's reply cannot be parsed"))
 CLOSING: Final = Meaning(
-    Reason("closing", "the mail server is shutting down or closed the connection"),
+    Reason("closing", "the mail server is shutting down or closed the connection")
 )
 LOGIN: Final = Meaning(
     Reason("refused-login", "the mail server rejected the credentials"), ours=True, always_ours=True
 )
 CONTENT: Final = Meaning(Reason("refused-content", "the mail server rejected the message"), _ALONE)
-_FAULT: Final = Meaning(
-    Reason("provider-fault", "temporary error at the mail server"),
-)
+_FAULT: Final = Meaning(Reason("provider-fault", "temporary error at the mail server"))
 _RATE: Final = Meaning(
     Reason("throttled", "the mail server temporarily refuses more messages"), ours=True
 )
