@@ -30,10 +30,18 @@ from utskick.channels.snail_mail.handover import HandOver
 from utskick.channels.snail_mail.letters import LetterComposer
 from utskick.channels.snail_mail.preflight_client import PreflightClient
 from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, HandoverLayout, Limits
-from utskick.channels.snail_mail.storage import StorageFault, forbidden
+from utskick.channels.snail_mail.storage import StorageFault, StorageLost, forbidden
 from utskick.domain.channel import Draft
 from utskick.domain.ids import new_id
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
+from utskick.domain.outcome import (
+    Concern,
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Rejected,
+    Sent,
+    Uncertain,
+)
 
 HOME = f"Kultur/joe01doe_{BATCH}"
 OTHER = {**ANNA, "firstName": "Bo", "lastName": "Berg, =1"}
@@ -367,9 +375,15 @@ def quick_sums_hold(folder: Path) -> bool:
 THREE = (prepared(), prepared(department="Skola"), prepared(department="Vatten"))
 
 
-@pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
-    "fault", [Crash(), StorageFault("target-full", "full")], ids=["crash", "fault"]
+    ("fault", "after"),
+    [
+        (Crash(), False),
+        (Crash(), True),
+        (StorageFault("target-full", "full"), False),
+        (StorageLost("unreachable", "gone"), False),
+        (StorageLost("unreachable", "gone"), True),
+    ],
 )
 async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(
     tmp_path: Path, fault: BaseException, after: bool
@@ -443,7 +457,7 @@ async def test_an_attempt_that_was_overtaken_does_not_tidy_away_what_was_decided
 
     async def half() -> Outcome:
         """Up to the second of three folders."""
-        frail = Frail(tmp_path, 25, after=True, fault=StorageFault("unreachable", "gone"))
+        frail = Frail(tmp_path, 25, after=True, fault=StorageLost("unreachable", "gone"))
         return await HandOver(frail, HandoverLayout(), composer, key).run(batch(*THREE))
 
     outcome = await HandOver(Overtaken(tmp_path, half), HandoverLayout(), composer, key).run(
@@ -505,3 +519,13 @@ async def test_many_letters_of_one_pdf_are_handed_over(tmp_path: Path) -> None:
     one = prepared(shared)
     assert isinstance(await hand_over(tmp_path, batch(*[one] * 300)), Sent)
     assert len(files(tmp_path)) == 304
+
+
+async def test_a_letter_that_cannot_be_composed_any_more_is_neither_a_doubt_nor_the_accounts(
+    tmp_path: Path,
+) -> None:
+    broken = replace(prepared(text="Hej"), frozen=b"no address")
+    outcome = await hand_over(tmp_path, batch(prepared(), broken))
+    assert isinstance(outcome, Deferred)
+    assert (outcome.reason.code, outcome.concerns) == ("unprintable-letter", Concern.OURSELVES)
+    assert files(tmp_path) == []

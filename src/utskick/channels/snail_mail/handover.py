@@ -13,9 +13,10 @@ for each folder name and department) while it is being written. Two kinds of ato
 
 A repeat finds ``ready``, writes nothing and renames what is still there: what is missing has been
 renamed before, wherever the printing house has moved it since. So a crash between two renames
-neither loses nor doubles a letter, and a rename without a response may be repeated: an uncertain
-attempt is *resent*. If the record has been removed by others, the done marker of a folder that is
-still there contains the key.
+neither loses nor doubles a letter, and a rename without a response may be repeated: the channel
+does so at once over a new connection, and an attempt that is uncertain all the same is *resent*. A
+fault before the first rename of step 2 is a known no. If the record has been removed by others, the
+done marker of a folder that is still there contains the key.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from uuid import UUID, uuid4
 import orjson
 
 from utskick.channels.snail_mail.file_names import DONE, STAGING, batch_folder
-from utskick.channels.snail_mail.handover_writer import HandOverWriter
+from utskick.channels.snail_mail.handover_writer import HandOverWriter, UnprintableLetter
 from utskick.channels.snail_mail.letters import LetterComposer
 from utskick.channels.snail_mail.settings import HandoverLayout
 from utskick.channels.snail_mail.storage import (
@@ -37,11 +38,12 @@ from utskick.channels.snail_mail.storage import (
     Storage,
     StorageAccessDenied,
     StorageFault,
+    StorageLost,
     remove_all,
 )
 from utskick.domain.channel import Draft
 from utskick.domain.ids import made_at, parse_id
-from utskick.domain.outcome import Outcome, Reason, Rejected, Sent, Uncertain
+from utskick.domain.outcome import Concern, Deferred, Outcome, Reason, Rejected, Sent, Uncertain
 
 REMEMBERED: Final = timedelta(days=30)
 _READY, _PLAN = "ready", "PLAN"
@@ -66,6 +68,8 @@ class HandOver:
             plan = await self._decided() or await self._write(draft)
         except StorageFault as fault:
             return fault.outcome()
+        except UnprintableLetter as fault:
+            return Deferred(fault.reason, concerns=Concern.OURSELVES)
         if not plan["folders"]:
             return Rejected(
                 Reason("empty-batch", "the print batch contains no letter that can be handed over")
@@ -121,20 +125,30 @@ class HandOver:
         except StorageFault:
             return
 
+    async def repeat(self) -> Outcome | None:
+        """Publish what an earlier connection may not have; None if it had decided nothing.
+
+        Raises ``StorageFault`` if it cannot be looked up.
+        """
+        plan = await self._decided()
+        return await self._publish(plan) if plan is not None else None
+
     async def _publish(self, plan: dict[str, Any]) -> Outcome:
         """Rename the folders to the places where the printing house finds them."""
-        published = True
+        shown = renaming = False
         try:
             waiting = set(await self.target.names(f"{self._staging}/{_READY}"))
-            published = any(f"{folder['number']}/" not in waiting for folder in plan["folders"])
-            for folder in plan["folders"]:
-                if f"{folder['number']}/" in waiting:
-                    ready = f"{self._staging}/{_READY}/{folder['number']}"
-                    await self._publish_folder(ready, folder["path"])
-                    published = True
+            left = [folder for folder in plan["folders"] if f"{folder['number']}/" in waiting]
+            shown = len(left) < len(plan["folders"])
+            for folder in left:
+                ready, renaming = f"{self._staging}/{_READY}/{folder['number']}", True
+                await self._publish_folder(ready, folder["path"])
+                shown = True
         except StorageFault as fault:
-            if not published and isinstance(fault, StorageAccessDenied):
-                return fault.outcome()
+            if not shown and not (renaming and isinstance(fault, StorageLost)):
+                # What refuses the folders of this hand-over may take those of another.
+                alone = isinstance(fault, StorageAccessDenied | NameTaken)
+                return fault.outcome(Concern.RECIPIENT if alone else Concern.ACCOUNT)
             return Uncertain(
                 Reason(
                     fault.reason.code,
@@ -162,9 +176,7 @@ class HandOver:
                     return
                 continue
             return
-        raise StorageFault(
-            "target-taken", "the printing house already has other folders of this name"
-        )
+        raise NameTaken("target-taken", "the printing house already has other folders of this name")
 
     async def _sweep(self) -> None:
         """Remove old records; every name is a key (UUIDv7), which contains its creation time."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
+import structlog
 
 from utskick.channels.snail_mail.file_names import (
     DONE,
@@ -24,9 +25,22 @@ from utskick.channels.snail_mail.letters import Letter, LetterComposer, LetterPd
 from utskick.channels.snail_mail.settings import HandoverLayout
 from utskick.channels.snail_mail.storage import Storage, StorageFault
 from utskick.domain.channel import Draft
+from utskick.domain.outcome import Reason
+
+log = structlog.get_logger(__name__)
 
 #: Files written concurrently: enough to hide the latency, few enough to bound the memory.
 _AT_ONCE: Final = 8
+
+
+class UnprintableLetter(Exception):
+    """A letter that was gathered cannot be composed any more, so that nothing was handed over."""
+
+    def __init__(self, delivery: UUID) -> None:
+        super().__init__("a letter cannot be composed")
+        self.reason = Reason(
+            "unprintable-letter", f"letter {delivery} of the print batch cannot be composed"
+        )
 
 
 @dataclass
@@ -62,7 +76,7 @@ class HandOverWriter:
         try:
             async with asyncio.TaskGroup() as group:
                 async for delivery, letter_draft in draft.letters():
-                    letter = await self._composer.compose(delivery, letter_draft)
+                    letter = await self._composed(delivery, letter_draft)
                     folder = await self._folder(draft.municipality_id, letter, name)
                     for path, data in self._add(folder, letter):
                         await self._slots.acquire()
@@ -72,6 +86,14 @@ class HandOverWriter:
         for folder in self._folders.values():
             await self._close(folder, draft, key)
         return [{"number": folder.number, "path": folder.path} for folder in self._folders.values()]
+
+    async def _composed(self, delivery: UUID, draft: Draft) -> Letter:
+        """Compose a letter. Raises ``UnprintableLetter``: ``prepare`` composed it before."""
+        try:
+            return await self._composer.compose(delivery, draft)
+        except Exception as fault:
+            log.exception("unprintable-letter", delivery=str(delivery))
+            raise UnprintableLetter(delivery) from fault
 
     async def _put(self, path: str, data: bytes) -> None:
         try:
@@ -151,7 +173,8 @@ class HandOverWriter:
 
 def _worst(faults: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the exception to raise for several: a bug takes precedence over a storage fault."""
-    bugs = [fault for fault in faults.exceptions if not isinstance(fault, StorageFault)]
+    known = (StorageFault, UnprintableLetter)
+    bugs = [fault for fault in faults.exceptions if not isinstance(fault, known)]
     return (bugs or list(faults.exceptions))[0]
 
 

@@ -18,6 +18,7 @@ from smbprotocol.exceptions import (
     SMBConnectionClosed,
     SMBException,
     SMBOSError,
+    SMBResponseException,
 )
 from smbprotocol.header import NtStatus
 
@@ -27,6 +28,7 @@ from utskick.channels.snail_mail.storage import (
     NameTaken,
     StorageAccessDenied,
     StorageFault,
+    failed,
     forbidden,
     full,
     gone,
@@ -184,7 +186,9 @@ async def _do(step: Callable[[], T]) -> T:
     except AccessDenied as fault:
         raise forbidden() from fault
     except SMBOSError as fault:
-        raise _fault(fault) from fault
+        raise _fault(fault.ntstatus) from fault
+    except SMBResponseException as fault:  # of an operation on an open file
+        raise _fault(fault.status) from fault
     except (SMBConnectionClosed, ConnectionError, TimeoutError) as fault:
         raise gone(fault) from fault
     except SMBException as fault:
@@ -193,8 +197,7 @@ async def _do(step: Callable[[], T]) -> T:
         raise gone(fault) from fault
 
 
-def _fault(fault: SMBOSError) -> StorageFault:
-    status = fault.ntstatus
+def _fault(status: int) -> StorageFault:
     for statuses, make_fault in (
         (_FULL, full),
         (_MISSING, missing),
@@ -203,9 +206,7 @@ def _fault(fault: SMBOSError) -> StorageFault:
     ):
         if status in statuses:
             return make_fault()
-    return StorageFault(
-        "target-fault", "the printing house's server could not write or rename a file"
-    )
+    return failed()
 
 
 def _protection_fault(fault: SMBException) -> StorageFault:
