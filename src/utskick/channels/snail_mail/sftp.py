@@ -25,6 +25,7 @@ from utskick.channels.snail_mail.storage import (
     full,
     gone,
     missing,
+    no_folder,
     silent,
     taken,
 )
@@ -138,10 +139,7 @@ class _SftpSession:
         except Missing:
             above = posixpath.dirname(path)
             if not above:
-                raise StorageAccessDenied(
-                    "no-folder",
-                    "the configured folder does not exist at the printing house",
-                ) from None
+                raise no_folder() from None
             await self.make(above)
             await self._make_one(path)
 

@@ -72,6 +72,12 @@ def forbidden() -> StorageAccessDenied:
     )
 
 
+def no_folder() -> StorageAccessDenied:
+    return StorageAccessDenied(
+        "no-folder", "the configured folder does not exist at the printing house"
+    )
+
+
 def missing() -> Missing:
     return Missing("target-missing", "the folder no longer exists")
 
