@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.journeys.conftest import environment, set_up
 from tests.real import server
 from tests.real.postfix import Postfix
 from tests.real.server import LoginUser
+from utskick.domain.ids import new_id
+
+__all__ = ["environment", "set_up"]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -47,3 +53,13 @@ def postfix(running_postfix: Postfix) -> Postfix:
 def user() -> Iterator[LoginUser]:
     with LoginUser() as made:
         yield made
+
+
+@pytest.fixture
+def inbox(user: LoginUser) -> Iterator[Path]:
+    """A folder of the user's, where a printing house finds letters."""
+    folder = user.home / f"inbox-{new_id().hex}"
+    folder.mkdir()
+    shutil.chown(folder, user.name, user.name)
+    yield folder
+    shutil.rmtree(folder)

@@ -76,14 +76,6 @@ def complete(inbox: Path, department: str) -> int:
 class HandOverContract:
     """Inherit, and give fixtures ``storage`` (the running server) and ``location``."""
 
-    @pytest.fixture
-    def inbox(self, user: LoginUser) -> Any:
-        folder = user.home / f"inbox-{new_id().hex}"
-        folder.mkdir()
-        shutil.chown(folder, user.name, user.name)
-        yield folder
-        shutil.rmtree(folder)
-
     def location(self, account: dict[str, Any]) -> StorageLocation:
         raise NotImplementedError
 

@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.auth.issuers import issuing
 from tests.conftest import open_folder
 from tests.real.nginx import REDIRECTS, TRANSPARENT, Nginx
 from tests.real.providers import EVERY, Entrance, Providers, send
 from tests.real.server import free_ports
+from utskick.auth.discovery import RemoteKeys
+from utskick.domain.errors import IssuerAway
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import create_files
@@ -123,3 +126,30 @@ async def test_a_connection_that_was_closed_while_idle_leaves_no_doubt(
                 outcome = await send(channels[channel], draft, account)
                 assert isinstance(outcome, Sent), (channel, account, outcome)
         time.sleep(1.2)  # longer than nginx keeps a connection
+
+
+@pytest.mark.parametrize("name", TRANSPARENT)
+async def test_the_keys_of_an_issuer_are_found(
+    place: SandboxAddresses, nginx: Nginx, name: str
+) -> None:
+    async with issuing(place.http_port) as issuer:
+        where = entrance(nginx, name)
+        issuer.url = f"http{'s' if where.ca_file else ''}://127.0.0.1:{where.port}"
+        trusted = {"ca_file": where.ca_file} if where.ca_file else {}
+        keys = RemoteKeys(issuer.section(**trusted), time.monotonic)
+        assert await keys.find("ec")
+        assert issuer.asked == 1
+        await keys.close()
+
+
+@pytest.mark.parametrize("name", REDIRECTS)
+async def test_no_redirect_leads_to_another_issuers_keys(
+    place: SandboxAddresses, nginx: Nginx, name: str
+) -> None:
+    async with issuing(place.http_port) as issuer:
+        issuer.url = f"http://127.0.0.1:{nginx.ports[name]}"
+        keys = RemoteKeys(issuer.section(), time.monotonic)
+        with pytest.raises(IssuerAway):
+            await keys.find("ec")
+        assert issuer.asked == 0
+        await keys.close()

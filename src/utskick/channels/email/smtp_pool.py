@@ -122,11 +122,9 @@ async def connect(account: AccountSettings, tls: ssl.SSLContext | None) -> SmtpC
         refusal = await _secure(client, account) or await _log_in(client, account)
     except (SMTPException, OSError) as fault:
         client.close()
-        sock.close()
         return _connection_failure(fault)
     except BaseException:
         client.close()
-        sock.close()
         raise
     if refusal is not None:
         client.close()
