@@ -43,6 +43,7 @@ from utskick.store.embedded import Embedded
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
+from utskick.store.messages.withdrawals import Withdrawals
 
 
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
@@ -168,6 +169,7 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         progress=p.progress,
         conversations=Conversations(p.database),
         resolutions=Resolutions(p.database),
+        withdrawals=Withdrawals(p.database),
         directory=p.setup.people.tables,
         keeps_contacts=p.setup.people.keeps_contacts,
         configuration=p.setup.watch,
