@@ -35,6 +35,7 @@ class StorageServer(Protocol):
 
     uses: int
     port: int
+    user: LoginUser
 
     def account(self, path: Path, **more: Any) -> dict[str, Any]: ...
 

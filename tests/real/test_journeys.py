@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,38 @@ async def test_a_batch_of_letters_reaches_the_printing_house(
     seen = files(inbox)
     assert len([name for name in seen if name.endswith("KLAR")]) == 1
     assert len([name for name in seen if name.endswith(".pdf")]) == 3
+
+
+async def test_a_batch_that_may_not_be_written_stops_no_other(
+    set_up: SetUp, storage: StorageServer, inbox: Path
+) -> None:
+    (inbox / "Kultur").mkdir()  # root's
+    stage = await set_up()
+    account = {name: _plain(value) for name, value in storage.account(inbox).items()}
+    await serve(stage, {"snail_mail": {"accounts": {"house": account}}})
+    batches = {department: str(uuid4()) for department in ("Kultur", "SBK")}
+    for department, batch in batches.items():
+        body = {**letter(1), "department": department}
+        assert (await stage.call("POST", f"snail-mail?batchId={batch}", body)).status == 201
+        assert (await stage.call("POST", f"snail-mail/batch/{batch}")).status == 200
+
+    async def refused() -> bool:
+        rows = await stage.environment.rows(
+            "SELECT FROM deliveries WHERE status = 'deferred' AND reason_code = 'refused-access'"
+        )
+        return len(rows) == 1
+
+    async def printed() -> bool:
+        return (inbox / "SBK").is_dir()
+
+    await eventually(refused, "one hand-over is deferred", 30)
+    await eventually(printed, "the other batch is handed over", 30)
+    shutil.chown(inbox / "Kultur", storage.user.name, storage.user.name)
+
+    async def repeated() -> bool:
+        return any((inbox / "Kultur").iterdir())
+
+    await eventually(repeated, "the deferred one is repeated", 30)
 
 
 def letter(number: int) -> dict[str, Any]:
