@@ -94,10 +94,10 @@ class Plan:
 class Draft:
     """One message to one recipient, as it is handed to a provider.
 
-    ``frozen``: what ``prepare`` fixed at the first attempt, word for word. ``secret``: as the plan
-    has it. ``letters``: of the hand-over of a print batch, an iterator of its letters with their
-    delivery ids. ``organization_number``, ``department``: of the unit whose configuration applies.
-    ``deferred``: of a leg, the members that are inspected before the attempt and not at acceptance.
+    ``frozen``: what ``prepare`` fixed at the first attempt. ``secret``: as the plan has it.
+    ``letters``: of a print batch, with their delivery ids, None for an erased one; ``leave_out``
+    fails those it goes without, and may be repeated. ``organization_number``, ``department``: of
+    the unit. ``deferred``: of a leg, the members inspected before the attempt, not at acceptance.
     """
 
     municipality_id: str
@@ -108,7 +108,8 @@ class Draft:
     created_at: datetime | None = None
     frozen: bytes | None = None
     secret: bytes | None = None
-    letters: Callable[[], AsyncIterator[tuple[UUID, Draft]]] | None = None
+    letters: Callable[[], AsyncIterator[tuple[UUID, Draft | None]]] | None = None
+    leave_out: Callable[[Mapping[UUID, Reason]], Awaitable[None]] | None = None
     organization_number: str | None = None
     department: str | None = None
     deferred: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import hashlib
 import os
 import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from utskick.domain.outcome import (
     Deferred,
     Misconfigured,
     Outcome,
+    Reason,
     Rejected,
     Sent,
     Uncertain,
@@ -521,11 +522,36 @@ async def test_many_letters_of_one_pdf_are_handed_over(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 304
 
 
-async def test_a_letter_that_cannot_be_composed_any_more_is_neither_a_doubt_nor_the_accounts(
+async def test_a_letter_that_cannot_be_composed_or_was_erased_stops_no_other(
     tmp_path: Path,
 ) -> None:
+    ids, told = [new_id() for _ in range(3)], []
+
+    async def leave_out(letters: Mapping[UUID, Reason]) -> None:
+        told.append({letter: reason.code for letter, reason in letters.items()})
+
     broken = replace(prepared(text="Hej"), frozen=b"no address")
-    outcome = await hand_over(tmp_path, batch(prepared(), broken))
+    whole = batch(prepared(), broken, prepared(), ids=ids)
+
+    async def letters() -> AsyncIterator[tuple[UUID, Draft | None]]:
+        assert whole.letters is not None
+        async for delivery, one in whole.letters():
+            yield delivery, None if delivery == ids[2] else one
+
+    draft, key = replace(whole, letters=letters, leave_out=leave_out), new_id()
+    for _ in range(2):  # a repeat tells it again
+        assert isinstance(await hand_over(tmp_path, draft, key), Sent)
+    assert told == [{ids[1]: "unprintable-letter", ids[2]: "erased"}] * 2
+    manifest = orjson.loads((tmp_path / HOME / "manifest.json").read_bytes())
+    assert [one["delivery"] for one in manifest["letters"]] == [str(ids[0])]
+
+
+async def test_a_fault_of_ours_before_the_hand_over_is_a_known_no(tmp_path: Path) -> None:
+    async def letters() -> AsyncIterator[tuple[UUID, Draft | None]]:
+        yield new_id(), prepared()
+        raise LookupError("a file is missing")
+
+    outcome = await hand_over(tmp_path, replace(batch(prepared()), letters=letters))
     assert isinstance(outcome, Deferred)
-    assert (outcome.reason.code, outcome.concerns) == ("unprintable-letter", Concern.OURSELVES)
+    assert (outcome.reason.code, outcome.concerns) == ("adapter-fault", Concern.OURSELVES)
     assert files(tmp_path) == []

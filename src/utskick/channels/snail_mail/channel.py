@@ -34,6 +34,7 @@ from utskick.channels.snail_mail import planning
 from utskick.channels.snail_mail.file_names import STAGING
 from utskick.channels.snail_mail.folder import Folder
 from utskick.channels.snail_mail.handover import HandOver
+from utskick.channels.snail_mail.handover_writer import UNPRINTABLE
 from utskick.channels.snail_mail.letters import LetterComposer
 from utskick.channels.snail_mail.preflight_client import PreflightClient
 from utskick.channels.snail_mail.requests import SnailMailRequest
@@ -92,7 +93,6 @@ _NOWHERE: Final = Reason(
 _INCOMPLETE: Final = Reason(
     "undeliverable-incomplete-address", "the recipient's address in the register is incomplete"
 )
-_UNPRINTABLE: Final = Reason("unprintable-letter", "the letter cannot be typeset")
 log = structlog.get_logger(__name__)
 
 
@@ -188,7 +188,7 @@ class SnailMailChannel(ChannelDefaults):
             return READY
         prepared = await self._addressed(draft)
         if isinstance(prepared, Gathered) and not await self._is_printable(prepared, draft, key):
-            return Rejected(_UNPRINTABLE)
+            return Rejected(UNPRINTABLE)
         return prepared
 
     async def _addressed(self, draft: Draft) -> Prepared:

@@ -27,9 +27,10 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import orjson
+import structlog
 
 from utskick.channels.snail_mail.file_names import DONE, STAGING, batch_folder
-from utskick.channels.snail_mail.handover_writer import HandOverWriter, UnprintableLetter
+from utskick.channels.snail_mail.handover_writer import ERASED, UNPRINTABLE, HandOverWriter
 from utskick.channels.snail_mail.letters import LetterComposer
 from utskick.channels.snail_mail.settings import HandoverLayout
 from utskick.channels.snail_mail.storage import (
@@ -46,6 +47,10 @@ from utskick.domain.ids import made_at, parse_id
 from utskick.domain.outcome import Concern, Deferred, Outcome, Reason, Rejected, Sent, Uncertain
 
 REMEMBERED: Final = timedelta(days=30)
+_FAULT: Final = Reason(
+    "adapter-fault", "an internal fault before anything was handed over; it is repeated"
+)
+log = structlog.get_logger(__name__)
 _READY, _PLAN = "ready", "PLAN"
 
 
@@ -66,10 +71,12 @@ class HandOver:
         """Write and publish the batch. Storage faults become outcomes."""
         try:
             plan = await self._decided() or await self._write(draft)
+            await _leave_out(draft, plan)
         except StorageFault as fault:
             return fault.outcome()
-        except UnprintableLetter as fault:
-            return Deferred(fault.reason, concerns=Concern.OURSELVES)
+        except Exception:  # logged in full; nothing has been published
+            log.exception("adapter-fault", during="hand-over", delivery=str(self.key))
+            return Deferred(_FAULT, concerns=Concern.OURSELVES)
         if not plan["folders"]:
             return Rejected(
                 Reason("empty-batch", "the print batch contains no letter that can be handed over")
@@ -93,7 +100,13 @@ class HandOver:
         try:
             await self.target.make(attempt)
             folders = await writer.write(draft, self.key, name)
-            plan = {"key": str(self.key), "reference": name, "folders": folders}
+            left_out = {str(letter): reason.code for letter, reason in writer.left_out.items()}
+            plan = {
+                "key": str(self.key),
+                "reference": name,
+                "folders": folders,
+                "leftOut": left_out,
+            }
             await self.target.write(f"{attempt}/{_PLAN}", orjson.dumps(plan))
             await self.target.rename(attempt, f"{self._staging}/{_READY}")
         except NameTaken:
@@ -197,6 +210,14 @@ class HandOver:
     async def _forget(self, staging: str) -> None:
         if set(await self.target.names(f"{staging}/{_READY}")) <= {_PLAN}:
             await remove_all(self.target, staging)
+
+
+async def _leave_out(draft: Draft, plan: dict[str, Any]) -> None:
+    """Fail the letters that the decided hand-over goes without."""
+    left_out = plan.get("leftOut") or {}
+    if left_out and draft.leave_out is not None:
+        reasons = {reason.code: reason for reason in (UNPRINTABLE, ERASED)}
+        await draft.leave_out({UUID(key): reasons[code] for key, code in left_out.items()})
 
 
 def _name(draft: Draft) -> str:

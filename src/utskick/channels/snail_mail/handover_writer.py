@@ -27,20 +27,14 @@ from utskick.channels.snail_mail.storage import Storage, StorageFault
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Reason
 
+#: Why a hand-over goes without a letter.
+UNPRINTABLE: Final = Reason("unprintable-letter", "the letter cannot be typeset")
+ERASED: Final = Reason("erased", "its content was erased before it was handed over")
+
 log = structlog.get_logger(__name__)
 
 #: Files written concurrently: enough to hide the latency, few enough to bound the memory.
 _AT_ONCE: Final = 8
-
-
-class UnprintableLetter(Exception):
-    """A letter that was gathered cannot be composed any more, so that nothing was handed over."""
-
-    def __init__(self, delivery: UUID) -> None:
-        super().__init__("a letter cannot be composed")
-        self.reason = Reason(
-            "unprintable-letter", f"letter {delivery} of the print batch cannot be composed"
-        )
 
 
 @dataclass
@@ -68,6 +62,8 @@ class HandOverWriter:
         self._layout = layout
         self._composer = composer
         self._folders: dict[str, _Folder] = {}
+        #: Letters that the hand-over goes without, with the reason of each.
+        self.left_out: dict[UUID, Reason] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def write(self, draft: Draft, key: UUID, name: str) -> list[dict[str, str]]:
@@ -77,6 +73,8 @@ class HandOverWriter:
             async with asyncio.TaskGroup() as group:
                 async for delivery, letter_draft in draft.letters():
                     letter = await self._composed(delivery, letter_draft)
+                    if letter is None:
+                        continue
                     folder = await self._folder(draft.municipality_id, letter, name)
                     for path, data in self._add(folder, letter):
                         await self._slots.acquire()
@@ -87,13 +85,22 @@ class HandOverWriter:
             await self._close(folder, draft, key)
         return [{"number": folder.number, "path": folder.path} for folder in self._folders.values()]
 
-    async def _composed(self, delivery: UUID, draft: Draft) -> Letter:
-        """Compose a letter. Raises ``UnprintableLetter``: ``prepare`` composed it before."""
+    async def _composed(self, delivery: UUID, draft: Draft | None) -> Letter | None:
+        """Compose a letter; None for one that is left out, so that it does not stop the others.
+
+        ``prepare`` has composed it before. Raises ``OSError`` for want of a process or memory.
+        """
+        if draft is None:
+            self.left_out[delivery] = ERASED
+            return None
         try:
             return await self._composer.compose(delivery, draft)
-        except Exception as fault:
+        except OSError:
+            raise
+        except Exception:
             log.exception("unprintable-letter", delivery=str(delivery))
-            raise UnprintableLetter(delivery) from fault
+            self.left_out[delivery] = UNPRINTABLE
+            return None
 
     async def _put(self, path: str, data: bytes) -> None:
         try:
@@ -173,8 +180,7 @@ class HandOverWriter:
 
 def _worst(faults: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the exception to raise for several: a bug takes precedence over a storage fault."""
-    known = (StorageFault, UnprintableLetter)
-    bugs = [fault for fault in faults.exceptions if not isinstance(fault, known)]
+    bugs = [fault for fault in faults.exceptions if not isinstance(fault, StorageFault)]
     return (bugs or list(faults.exceptions))[0]
 
 
