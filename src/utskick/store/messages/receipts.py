@@ -44,6 +44,7 @@ _APPLY: Final = f"""
     moved AS (
         UPDATE deliveries d
         SET status = {_THEN}, updated_at = greatest(best.received_at, d.updated_at),
+            secret = CASE WHEN {_THEN} = 'uncertain' THEN d.secret END,
             reference = coalesce(d.reference, best.reference), reason_code = best.reason_code,
             reason = best.reason, provider_code = best.provider_code
         FROM best WHERE d.id = ANY(ARRAY(SELECT found FROM best)) AND d.id = best.found
