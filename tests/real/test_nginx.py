@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -20,12 +21,13 @@ from utskick.sandbox.server import create_files
 
 
 @pytest.fixture(scope="module")
-def place() -> SandboxAddresses:
+def place() -> Iterator[SandboxAddresses]:
     http, smtp, https, sftp = free_ports(4)
     folder = open_folder("utskick-real-sandbox.")
     addresses = SandboxAddresses(http, smtp, folder, "http://127.0.0.1:9", https, sftp)
     create_files(addresses)
-    return addresses
+    yield addresses
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
