@@ -27,7 +27,7 @@ _DIRECTORY = (
 _AUTH = "clients, client_assertions, signing_keys"
 _KEPT = (
     "configuration, retention_rules, retention_places, retention_files, retention_protocol, "
-    "holds, attachment_uses"
+    "holds, attachment_uses, installation, restores"
 )
 TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_AUTH}, {_KEPT}"
 

@@ -23,6 +23,7 @@ from utskick.directory.settings import DirectorySection
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.engine.batch_progress import Progress
+from utskick.engine.bounded_health import BoundedHealth
 from utskick.engine.failpoints import Failpoints
 from utskick.engine.intake import Intake
 from utskick.engine.readiness import Readiness
@@ -35,6 +36,7 @@ from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import NOTICE, SandboxServer, create_files
 from utskick.settings import Settings
 from utskick.store import migrations
+from utskick.store.administration.storage_probe import StorageProbe
 from utskick.store.crypto import master_key as keyring
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
@@ -80,6 +82,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         url,
         size=settings.database.connections,
         vault=Vault(await asyncio.to_thread(cipher_of, settings)),
+        limit=settings.http.database_timeout,
     )
     try:
         if embedded is not None:
@@ -182,7 +185,7 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         rate=settings.http.rate,
         publisher=_publisher(settings, p.api_url),
         notice=NOTICE if channel_setup.in_sandbox(settings) else None,
-        ready=p.readiness.look,
+        ready=BoundedHealth(p.readiness.look, StorageProbe(p.database)).look,
     )
 
 

@@ -309,18 +309,26 @@ class Dispatch:
                 await self._context.receipts.catch_up(delivery, account, move.reference)
 
     async def _insist(self, write: Callable[[T], Awaitable[bool]], item: T, what: str) -> bool:
-        """Repeat a write until the database accepts it.
+        """Repeat a write until the database accepts it, whatever it raised: an outcome is kept.
 
-        The statements may be repeated: they compare before they set.
+        The statements may be repeated: they compare before they set. What no repetition mends is a
+        bug, which is logged in full once and retried more and more rarely; other deliveries go on.
+        Only a begin is given up then, since nothing was sent.
         """
-        pause = 0.1
+        pause, longest, logged = 0.1, 2.0, False
         while True:
             try:
                 return await write(item)
             except PASSING as fault:
                 log.warning("database-away", during=what, fault=type(fault).__name__)
-                await asyncio.sleep(pause)
-                pause = min(2.0, pause * 2)
+            except Exception:
+                if what == "begin":
+                    raise
+                if not logged:
+                    log.exception("database-refuses", during=what)
+                logged, longest = True, 60.0
+            await asyncio.sleep(pause)
+            pause = min(longest, pause * 2)
 
     async def _finish(self, ids: Sequence[int]) -> Sequence[None]:
         await self._context.jobs.finish(ids)

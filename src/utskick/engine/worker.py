@@ -271,7 +271,11 @@ class Worker:
         self._running.pop(job.id, None)
         if self._busy[job.lane] == self._room[job.lane] // 2:
             self._wake.set()
-        if not task.cancelled() and (fault := task.exception()) is not None:
+        if task.cancelled() or (fault := task.exception()) is None:
+            return
+        if isinstance(fault, PASSING):  # the lease expires, and the job is claimed again
+            log.warning("database-away", during="dispatch", fault=type(fault).__name__)
+        else:
             log.error("dispatch-fault", delivery=str(job.delivery_id), exc_info=fault)
 
     async def close_print_batches(self) -> None:

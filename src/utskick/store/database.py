@@ -13,26 +13,42 @@ import structlog
 
 from utskick.domain.errors import DatabaseFault, Unavailable
 from utskick.store import migrations
+from utskick.store.connection import ConnectionLost, ServiceConnection
 from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.vault import Vault
+from utskick.store.deadline import LIMIT, Deadline
 from utskick.store.tenant import Tenant, lower
 
 log = structlog.get_logger(__name__)
 
-#: Faults after which the same statement may succeed a moment later. Nothing was written, or it is
-#: not known whether. Of PostgreSQL's own (appendix A of its manual): class 40, 53 (disk, memory,
-#: connections), 57 (shut down, cancelled), and a database that can only be read, as a standby
-#: before it is promoted or a hosted one whose disk is full.
-PASSING = (
-    OSError,
-    TimeoutError,
+#: Faults of the database and of the way to it. Of PostgreSQL's own (appendix A of its manual):
+#: class 08, 28 and 3D000 (a login or a database that is being changed), 40, 53 (disk, memory,
+#: connections), 55P03 (a lock that was not to be had in time), 57 (shut down, cancelled), 58 (input
+#: and output), a session or a plan that has become invalid, and a database that can only be read,
+#: as a standby before it is promoted or a hosted one whose disk is full.
+FAULTS = (
+    ConnectionLost,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.TransactionRollbackError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.PostgresSystemError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
 )
+
+#: Faults after which the same statement may succeed a moment later. Nothing was written, or it is
+#: not known whether.
+PASSING = (OSError, TimeoutError, *FAULTS)
+
+#: Those that say that it took too long.
+_LATE: Final = (TimeoutError, asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -50,11 +66,23 @@ SET LOCAL plan_cache_mode = force_custom_plan
 
 
 class Database:
-    """A pool to one PostgreSQL, and the vault for personal data."""
+    """A pool to one PostgreSQL, and the vault for personal data.
 
-    def __init__(self, url: str, *, size: int = 12, vault: Vault | None = None) -> None:
+    ``limit``: seconds that a request may use the database at a time, and (less a fifth, so that the
+    server is the first to give up) that any statement waits for a lock. None: as long as it takes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 12,
+        vault: Vault | None = None,
+        limit: float | None = None,
+    ) -> None:
         self.url = url
         self.vault = vault or Vault()
+        self.limit = limit
         self._size = size
         self._pool: asyncpg.Pool | None = None
         self._requests: asyncpg.Pool | None = None
@@ -94,6 +122,8 @@ class Database:
             reset=_keep,
             command_timeout=120,
             max_inactive_connection_lifetime=300,
+            connection_class=ServiceConnection,
+            server_settings={"lock_timeout": str(int(self.limit * 800))} if self.limit else {},
         )
         return pool
 
@@ -173,20 +203,39 @@ async def _happens(event: asyncio.Event, within: float) -> bool:
     return event.is_set()
 
 
-@asynccontextmanager
-async def answering() -> AsyncIterator[None]:
-    """Turn a database that is down or full into an error that a client can act on."""
-    try:
-        yield
-    except asyncpg.DiskFullError as fault:
-        raise Unavailable(
+def unavailable(fault: Exception) -> Unavailable:
+    """Return the error of a call that met a fault of the database (one of ``PASSING``)."""
+    if isinstance(fault, asyncpg.DiskFullError):
+        return Unavailable(
             "the database's disk is full; nothing was accepted", headers={"Retry-After": "60"}
-        ) from fault
+        )
+    if isinstance(fault, asyncpg.ReadOnlySQLTransactionError):
+        sentence = "the database can only be read now"
+    elif isinstance(
+        fault, TimeoutError | asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError
+    ):
+        sentence = "the database did not answer in time"
+    else:
+        sentence = "the database cannot be reached"
+    log.warning("request-without-database", fault=type(fault).__name__)
+    return Unavailable(
+        f"{sentence}; try again, with an Idempotency-Key", headers={"Retry-After": "5"}
+    )
+
+
+@asynccontextmanager
+async def answering(more: float = 0.0) -> AsyncIterator[None]:
+    """Turn a database that is down, full or blocked into an error that a client can act on.
+
+    Within a request the block has the time of ``http.database_timeout`` (``LIMIT``), and ``more``
+    seconds where it has much to do.
+    """
+    limit = LIMIT.get()
+    try:
+        async with Deadline(limit + more if limit is not None else None):
+            yield
     except PASSING as fault:
-        raise Unavailable(
-            "the database cannot be reached; try again, with an Idempotency-Key",
-            headers={"Retry-After": "5"},
-        ) from fault
+        raise unavailable(fault) from fault
 
 
 async def _keep(connection: Any) -> None:
