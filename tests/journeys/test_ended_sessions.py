@@ -44,6 +44,7 @@ async def test_no_answer_is_forgotten_when_sessions_are_ended_hundreds_of_times(
     )
     api, worker = await stage.api(), await stage.worker()
     await stage.batch("sms", numbers(COUNT))
+    await stage.providers.wait_for_messages(5)  # the worker has started
     ended: list[int] = []
     refusals: list[float] = []
     ending = asyncio.ensure_future(end_sessions(stage, ended))

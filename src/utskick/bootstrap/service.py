@@ -21,7 +21,7 @@ from utskick.bootstrap.worker import collect_rarely, worker_of, working
 from utskick.channels.registry import CHANNELS, TYPES
 from utskick.directory.settings import DirectorySection
 from utskick.domain.clock import utc_now
-from utskick.domain.errors import SettingsFault
+from utskick.domain.errors import DatabaseFault, SettingsFault
 from utskick.engine.batch_progress import Progress
 from utskick.engine.bounded_health import BoundedHealth
 from utskick.engine.failpoints import Failpoints
@@ -40,7 +40,7 @@ from utskick.store.administration.storage_probe import StorageProbe
 from utskick.store.crypto import master_key as keyring
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
-from utskick.store.database import Database
+from utskick.store.database import FAULTS, Database
 from utskick.store.embedded import Embedded
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
@@ -89,6 +89,10 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
             await asyncio.to_thread(migrations.migrate, url)
         await database.open()
         yield database
+    except FAULTS as fault:  # while the service starts; later each part handles its own
+        raise DatabaseFault(
+            f"the database cannot be used: {type(fault).__name__}: {fault}"
+        ) from fault
     finally:
         await database.close()
         if embedded is not None:

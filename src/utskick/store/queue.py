@@ -56,7 +56,8 @@ class Jobs:
     async def claim(self, lanes: Sequence[str], count: int, patience: timedelta) -> list[Job]:
         """Claim up to ``count`` due jobs of these lanes, most urgent first.
 
-        Also those whose worker has been silent for ``patience``.
+        Also those whose worker has been silent for ``patience``. A server that was down heard
+        nobody meanwhile: it counts from its start.
         """
         rows = await self._pool.fetch(
             """
@@ -70,6 +71,7 @@ class Jobs:
                 SELECT id, priority, execute_after FROM pgqueuer
                 WHERE status = 'picked' AND entrypoint = ANY($1)
                     AND heartbeat < now() - $4::interval
+                    AND pg_postmaster_start_time() < now() - $4::interval
                 ORDER BY priority DESC, id LIMIT $2 FOR UPDATE SKIP LOCKED),
             chosen AS (SELECT id FROM (TABLE due UNION ALL TABLE silent) f
                 ORDER BY priority DESC, execute_after, id LIMIT $2),
