@@ -16,7 +16,7 @@ from tests.conftest import open_folder
 from tests.journeys.conftest import SetUp
 from tests.journeys.environment import free_port
 from tests.journeys.process import SERVE, WORKER, Process
-from tests.journeys.stage import Stage, numbers, sms_to
+from tests.journeys.stage import Stage, eventually, numbers, sms_to
 from utskick.store.embedded import Embedded
 
 pytestmark = [
@@ -123,6 +123,54 @@ async def test_all_data_survives_kill_9_of_the_last_process(
     assert len(await stage.deliveries()) == 20
     await stage.post("sms", sms_to(numbers(21)[20]))
     await expect_all_delivered(stage)
+
+
+async def post_until_accepted(stage: Stage, number: str) -> set[int]:
+    """Post until accepted; return the statuses of the responses before."""
+    found: set[int] = set()
+    async with asyncio.timeout(60):
+        while (
+            answer := await stage.post(
+                "sms?async=true", sms_to(number), Idempotency_Key=f"key-of-{number}"
+            )
+        ).status != 201:
+            found.add(answer.status)
+            assert int(answer.headers["Retry-After"]) > 0
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def test_a_server_that_is_killed_is_started_again_under_the_running_service(
+    set_up: SetUp, folder: Path
+) -> None:
+    """Twice, and with two processes that watch it: one starts it, the other joins."""
+    stage = await set_up()
+    service = await serve_here(stage, folder)
+    worker = await settle_here(stage, WORKER, folder, stage.environment.port)
+
+    async def started() -> bool:
+        return "worker-started" in worker.log_text
+
+    await eventually(started, "the worker has started", 20)
+    await stage.batch("sms", numbers(20))
+    await stage.providers.wait_for_messages(5)
+    refusals: set[int] = set()
+    for series in (1, 2):
+        server = server_of(folder)
+        os.kill(server, signal.SIGKILL)
+        for number in numbers(5, series):
+            refusals |= await post_until_accepted(stage, number)
+        assert server_of(folder) != server
+        assert runs(server_of(folder))
+    await expect_all_delivered(stage)
+    assert len(stage.accepted) == 30
+    assert refusals <= {503, 409}
+    assert service.alive
+    assert worker.alive
+    restarts = service.log_text.count("embedded-database-restarted")
+    assert restarts >= 2
+    ready = await stage.call("GET", "/health/ready")
+    assert ready.status == 200, ready
 
 
 async def refused(stage: Stage, folder: Path) -> str:

@@ -42,6 +42,7 @@ from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import FAULTS, Database
 from utskick.store.embedded import Embedded
+from utskick.store.embedded_watch import EmbeddedWatch
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
@@ -73,6 +74,7 @@ def cipher_of(settings: Settings) -> Cipher:
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     """Open the configured database, or start and migrate the embedded one."""
     embedded: Embedded | None = None
+    watch: asyncio.Task[None] | None = None
     if settings.database.url is None:
         embedded = Embedded(settings.data.folder)
         url = await asyncio.to_thread(embedded.start)
@@ -87,6 +89,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
     try:
         if embedded is not None:
             await asyncio.to_thread(migrations.migrate, url)
+            watch = asyncio.create_task(EmbeddedWatch(embedded).run())
         await database.open()
         yield database
     except FAULTS as fault:  # while the service starts; later each part handles its own
@@ -95,6 +98,8 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         ) from fault
     finally:
         await database.close()
+        if watch is not None:
+            watch.cancel()
         if embedded is not None:
             await asyncio.to_thread(embedded.stop)
 
