@@ -74,7 +74,7 @@ def cipher_of(settings: Settings) -> Cipher:
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     """Open the configured database, or start and migrate the embedded one."""
     embedded: Embedded | None = None
-    watch: asyncio.Task[None] | None = None
+    tasks: list[asyncio.Task[None]] = []
     if settings.database.url is None:
         embedded = Embedded(settings.data.folder)
         url = await asyncio.to_thread(embedded.start)
@@ -89,17 +89,18 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
     try:
         if embedded is not None:
             await asyncio.to_thread(migrations.migrate, url)
-            watch = asyncio.create_task(EmbeddedWatch(embedded).run())
+            tasks.append(asyncio.create_task(EmbeddedWatch(embedded).run()))
         await database.open()
+        tasks.append(asyncio.create_task(database.keep_time()))
         yield database
     except FAULTS as fault:  # while the service starts; later each part handles its own
         raise DatabaseFault(
             f"the database cannot be used: {type(fault).__name__}: {fault}"
         ) from fault
     finally:
+        for task in tasks:
+            task.cancel()
         await database.close()
-        if watch is not None:
-            watch.cancel()
         if embedded is not None:
             await asyncio.to_thread(embedded.stop)
 
@@ -118,7 +119,7 @@ async def settling(settings: Settings, database: Database) -> AsyncIterator[Sync
 @asynccontextmanager
 async def refusing(settings: Settings, database: Database) -> AsyncIterator[DenialLog]:
     """Run the log of denied calls, which writes its remaining counts on leaving."""
-    refusals = DenialLog(database, settings.municipalities, utc_now)
+    refusals = DenialLog(database, settings.municipalities, database.clock)
     try:
         yield refusals
     finally:
@@ -173,7 +174,9 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         database=p.database,
         channels=p.setup.channels,
         message_types=tuple(TYPES),
-        intake=Intake(p.database, p.setup.channels, utc_now, Failpoints.from_environment()),
+        intake=Intake(
+            p.database, p.setup.channels, p.database.clock, Failpoints.from_environment()
+        ),
         settlements=await stack.enter_async_context(settling(settings, p.database)),
         receipts=p.setup.receipts,
         history=p.history,
@@ -187,14 +190,16 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         receivers=p.receivers,
         refusals=await stack.enter_async_context(refusing(settings, p.database)),
         retention=channel_setup.rules_of(settings),
-        clock=utc_now,
+        clock=p.database.clock,
         municipalities=settings.municipalities,
         default_municipality=settings.default_municipality,
         sync_wait=settings.http.sync_wait,
         rate=settings.http.rate,
         publisher=_publisher(settings, p.api_url),
         notice=NOTICE if channel_setup.in_sandbox(settings) else None,
-        ready=BoundedHealth(p.readiness.look, StorageProbe(p.database)).look,
+        ready=BoundedHealth(
+            p.readiness.look, StorageProbe(p.database), {"clock": p.database.clock.health}
+        ).look,
     )
 
 
@@ -224,7 +229,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         webhooks = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, webhooks) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        readiness = Readiness(database, channels, worker.limits if worker else {}, utc_now)
+        readiness = Readiness(database, channels, worker.limits if worker else {}, database.clock)
         history = History(database)
         progress = Progress(history, settings.http.streams)
         client_file = await _sandbox_client(settings, database)

@@ -59,7 +59,7 @@ class WorkerOptions:
     ``patience``: how long a silent worker keeps its jobs. ``poll``: the longest time (s) between
     two claims. ``grace``: how long running sends may take to finish after a stop (s).
     ``receivers``: what calls webhooks; None: other workers do. ``retention``: the rules of the
-    settings.
+    settings. ``is_fit``: whether new work may be begun now (not while the clock is wrong).
     """
 
     patience: timedelta = timedelta(seconds=30)
@@ -67,6 +67,7 @@ class WorkerOptions:
     grace: float = 10.0
     receivers: WebhookClient | None = None
     retention: Collection[RetentionRule] = ()
+    is_fit: Callable[[], bool] = lambda: True
 
 
 class Worker:
@@ -144,13 +145,17 @@ class Worker:
             asyncio.create_task(
                 self._every(self._options.patience.total_seconds() / 4, self._beat)
             ),
-            asyncio.create_task(self._every(ROUND, self._maintain)),
+            asyncio.create_task(self._every(ROUND, self._if_fit(self._maintain))),
         ]
         if self._close_after:
-            background.append(asyncio.create_task(self._every(_CLOSING, self.close_print_batches)))
+            background.append(
+                asyncio.create_task(self._every(_CLOSING, self._if_fit(self.close_print_batches)))
+            )
         if self._webhooks is not None:
             background.append(
-                asyncio.create_task(self._every(self._options.poll, self._webhooks.round))
+                asyncio.create_task(
+                    self._every(self._options.poll, self._if_fit(self._webhooks.round))
+                )
             )
         log.info("worker-started", worker=str(self.id))
         try:
@@ -238,6 +243,8 @@ class Worker:
 
     async def _claim_due(self) -> list[Job]:
         """Claim for lanes that have room and may have due deliveries."""
+        if not self._options.is_fit():
+            return []
         if monotonic() >= self._claim_all_at:
             self._notified.update(self._lanes)
             self._claim_all_at = monotonic() + self._options.poll
@@ -281,6 +288,13 @@ class Worker:
     async def close_print_batches(self) -> None:
         """Close print batches that are complete, or old enough."""
         await self._print_batches.close_due(self._clock(), self._close_after)
+
+    def _if_fit(self, act: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def acting() -> None:
+            if self._options.is_fit():
+                await act()
+
+        return acting
 
     async def _beat(self) -> None:
         await self._jobs.beat(list(self._running))

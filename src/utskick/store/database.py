@@ -13,6 +13,7 @@ import structlog
 
 from utskick.domain.errors import DatabaseFault, Unavailable
 from utskick.store import migrations
+from utskick.store.clock import EVERY, DatabaseClock
 from utskick.store.connection import ConnectionLost, ServiceConnection
 from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.vault import Vault
@@ -83,6 +84,7 @@ class Database:
         self.url = url
         self.vault = vault or Vault()
         self.limit = limit
+        self.clock = DatabaseClock()
         self._size = size
         self._pool: asyncpg.Pool | None = None
         self._requests: asyncpg.Pool | None = None
@@ -139,6 +141,7 @@ class Database:
             if await connection.fetchval("SELECT to_regclass('alembic_version')"):
                 found = await connection.fetchval("SELECT version_num FROM alembic_version")
             migrations.check(found)
+            await self.clock.check(connection)
         if self.vault.locks:
             try:
                 await self.vault.open_with(self.pool)
@@ -162,6 +165,14 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         async with self.pool.acquire() as connection, connection.transaction():
             yield connection
+
+    async def keep_time(self) -> None:
+        """Check the clock every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            with suppress(*PASSING):  # it counts on by itself
+                await self.clock.check(self.pool)
+                self.clock.is_right()
 
     async def listen(
         self,

@@ -11,6 +11,7 @@ import orjson
 from fastapi import Response
 
 from utskick.domain.channel import Channel, SendEndpoint
+from utskick.domain.clock import utc_now
 from utskick.domain.errors import DeliveryFailed, RecipientMissing, StillRunning, UtskickError
 from utskick.domain.ids import made_at
 from utskick.domain.message import NumberedRequest, Replay
@@ -62,9 +63,8 @@ class SyncResponse:
             for states in found.values()
             for state in states
         )
-        if unsettled and self._service.clock() < made_at(mark) + timedelta(
-            seconds=self._service.sync_wait + 1
-        ):
+        # The mark was made by the machine's clock, not by the database's.
+        if unsettled and utc_now() < made_at(mark) + timedelta(seconds=self._service.sync_wait + 1):
             raise StillRunning(
                 "the first request with this Idempotency-Key has not been answered yet",
                 headers={"Retry-After": "2"},
