@@ -51,11 +51,13 @@ class DatabaseSection(SettingsTable):
     """Section ``[database]``.
 
     ``url``: an external PostgreSQL (14 or later). Without it, an embedded one is started in
-    ``data.folder``. ``connections``: pool size.
+    ``data.folder``. ``connections``: pool size. ``after_promotion``: what follows when the server's
+    timeline has changed (a standby was promoted, or it was recovered to a point in time).
     """
 
     url: SecretStr | None = None
     connections: int = Field(default=12, ge=4, le=200)
+    after_promotion: Literal["check", "hold", "continue"] = "check"
 
 
 class VaultSection(SettingsTable):

@@ -40,12 +40,15 @@ from utskick.store.administration.storage_probe import StorageProbe
 from utskick.store.crypto import master_key as keyring
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
-from utskick.store.database import FAULTS, Database
+from utskick.store.database import FAULTS, PASSING, Database
 from utskick.store.embedded import Embedded
 from utskick.store.embedded_watch import EmbeddedWatch
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
+from utskick.store.restore.guard import RestoreGuard
+from utskick.store.restore.identity import MarkerFile
+from utskick.store.restore.verdict import AfterPromotion
 
 
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
@@ -71,8 +74,11 @@ def cipher_of(settings: Settings) -> Cipher:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """Open the configured database, or start and migrate the embedded one."""
+async def opened(settings: Settings, guard: RestoreGuard | None = None) -> AsyncIterator[Database]:
+    """Open the configured database, or start and migrate the embedded one.
+
+    ``guard``: for processes that accept or send messages.
+    """
     embedded: Embedded | None = None
     tasks: list[asyncio.Task[None]] = []
     if settings.database.url is None:
@@ -85,6 +91,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         size=settings.database.connections,
         vault=Vault(await asyncio.to_thread(cipher_of, settings)),
         limit=settings.http.database_timeout,
+        guard=guard,
     )
     try:
         if embedded is not None:
@@ -92,6 +99,8 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
             tasks.append(asyncio.create_task(EmbeddedWatch(embedded).run()))
         await database.open()
         tasks.append(asyncio.create_task(database.keep_time()))
+        if guard is not None:
+            tasks.append(asyncio.create_task(guard.run(database.pool, PASSING)))
         yield database
     except FAULTS as fault:  # while the service starts; later each part handles its own
         raise DatabaseFault(
@@ -100,9 +109,20 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await database.close()
         if embedded is not None:
             await asyncio.to_thread(embedded.stop)
+
+
+def marker_of(settings: Settings) -> MarkerFile:
+    """Return what this node saw last of its database."""
+    return MarkerFile(settings.data.folder.expanduser().absolute() / "database-seen.json")
+
+
+def guard_of(settings: Settings) -> RestoreGuard:
+    """Build the guard that notices a restored database."""
+    return RestoreGuard(marker_of(settings), AfterPromotion(settings.database.after_promotion))
 
 
 @asynccontextmanager
@@ -161,7 +181,7 @@ class _Parts:
     receivers: WebhookClient
     progress: Progress
     history: History
-    readiness: Readiness
+    health: BoundedHealth
     api_url: str
 
 
@@ -197,9 +217,7 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         rate=settings.http.rate,
         publisher=_publisher(settings, p.api_url),
         notice=NOTICE if channel_setup.in_sandbox(settings) else None,
-        ready=BoundedHealth(
-            p.readiness.look, StorageProbe(p.database), {"clock": p.database.clock.health}
-        ).look,
+        ready=p.health.look,
     )
 
 
@@ -216,7 +234,8 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         listener = listen(settings)
         stack.callback(listener.close)
         api_url = f"http://{settings.http.host}:{listener.getsockname()[1]}"
-        database = await stack.enter_async_context(opened(settings))
+        guard = guard_of(settings)
+        database = await stack.enter_async_context(opened(settings, guard))
         sandbox: SandboxServer | None = None
         if channel_setup.in_sandbox(settings):
             sandbox = SandboxServer(_place(settings, api_url))
@@ -229,14 +248,18 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         webhooks = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, webhooks) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        readiness = Readiness(database, channels, worker.limits if worker else {}, database.clock)
+        health = BoundedHealth(
+            Readiness(database, channels, worker.limits if worker else {}, database.clock).look,
+            StorageProbe(database),
+            {"clock": database.clock.health, "restore": guard.health},
+        )
         history = History(database)
         progress = Progress(history, settings.http.streams)
         client_file = await _sandbox_client(settings, database)
         service = await _context(
             stack,
             settings,
-            _Parts(database, setup, webhooks, progress, history, readiness, api_url),
+            _Parts(database, setup, webhooks, progress, history, health, api_url),
         )
         server = server_of(settings, service)
         task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -261,7 +284,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
 async def work(settings: Settings) -> None:
     """Run a worker process until SIGTERM or SIGINT."""
     signalled = stop_signal()
-    async with opened(settings) as database:
+    async with opened(settings, guard_of(settings)) as database:
         if channel_setup.in_sandbox(settings) and 0 in settings.sandbox.ports:
             raise SettingsFault(
                 "a worker cannot find a sandbox on arbitrary free ports: set sandbox.http_port,"

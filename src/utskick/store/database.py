@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import asyncpg
 import orjson
@@ -66,11 +66,20 @@ SET LOCAL plan_cache_mode = force_custom_plan
 """
 
 
+class ConnectionGuard(Protocol):
+    """A check of new connections."""
+
+    async def inspect(self, connection: Any) -> None:
+        """Return where the connection may be used. Raises one of ``FAULTS`` where not."""
+        ...
+
+
 class Database:
     """A pool to one PostgreSQL, and the vault for personal data.
 
     ``limit``: seconds that a request may use the database at a time, and (less a fifth, so that the
     server is the first to give up) that any statement waits for a lock. None: as long as it takes.
+    ``guard``: checks every new connection before it is used.
     """
 
     def __init__(
@@ -80,11 +89,13 @@ class Database:
         size: int = 12,
         vault: Vault | None = None,
         limit: float | None = None,
+        guard: ConnectionGuard | None = None,
     ) -> None:
         self.url = url
         self.vault = vault or Vault()
         self.limit = limit
         self.clock = DatabaseClock()
+        self._guard = guard
         self._size = size
         self._pool: asyncpg.Pool | None = None
         self._requests: asyncpg.Pool | None = None
@@ -103,10 +114,10 @@ class Database:
     async def open(self) -> None:
         """Connect and check. Raises ``DatabaseFault`` with a sentence that says what to do."""
         try:
-            self._pool = await self._connect(_prepare, least=1)
+            self._pool = await self._connect(self._prepare, least=1)
             await self._check()
-            self._requests = await self._connect(_prepare_for_requests, least=0)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as fault:
+            self._requests = await self._connect(self._prepare_for_requests, least=0)
+        except (*PASSING, asyncpg.PostgresError, ValueError) as fault:
             await self.close()
             raise DatabaseFault(f"the database cannot be used: {fault}") from fault
         except DatabaseFault:
@@ -128,6 +139,15 @@ class Database:
             server_settings={"lock_timeout": str(int(self.limit * 800))} if self.limit else {},
         )
         return pool
+
+    async def _prepare(self, connection: Any) -> None:
+        await _prepare(connection)
+        if self._guard is not None:
+            await self._guard.inspect(connection)
+
+    async def _prepare_for_requests(self, connection: Any) -> None:
+        await self._prepare(connection)
+        await lower(connection)
 
     async def _check(self) -> None:
         async with self.pool.acquire() as connection:
@@ -254,11 +274,6 @@ async def _keep(connection: Any) -> None:
 
     None leaves anything in the session, and a reset costs a round trip.
     """
-
-
-async def _prepare_for_requests(connection: Any) -> None:
-    await _prepare(connection)
-    await lower(connection)
 
 
 async def _prepare(connection: Any) -> None:

@@ -255,7 +255,7 @@ class PrintBatches:
 
 #: $1: channels; $2: the time before which an open batch of each is closed by its age. Uncertain
 #: deliveries do not hold up the others.
-_DUE: Final = f"""(
+_DUE: Final = f"""NOT p.held AND (
     p.opened_at < (
         SELECT a.before FROM unnest($1::text[], $2::timestamptz[]) AS a(channel, before)
         WHERE a.channel = p.channel)

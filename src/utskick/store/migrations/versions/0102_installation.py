@@ -9,7 +9,7 @@ depends_on = None
 
 SQL = """
 -- One row: the database as the service knew it last. incarnation: changes with every restore.
--- xid, seen_at: how far it had come then. synchronous: a commit was confirmed by a standby.
+-- ticks, seen_at: how far it had come then. synchronous: a commit was confirmed by a standby.
 CREATE TABLE installation (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     incarnation uuid NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE installation (
     database_oid oid NOT NULL,
     timeline bigint NOT NULL,
     synchronous boolean NOT NULL,
-    xid bigint NOT NULL,
+    ticks bigint NOT NULL,
     seen_at timestamptz NOT NULL
 );
 
@@ -36,9 +36,6 @@ CREATE TABLE restores (
 
 -- Letters of a held batch are not handed over.
 ALTER TABLE print_batches ADD COLUMN held boolean NOT NULL DEFAULT false;
-
--- Held jobs, which no claim finds.
-CREATE INDEX pgqueuer_held ON pgqueuer (id) WHERE status = 'failed';
 
 -- Emptied and written again by each check of the storage, so that the disk must have room for it.
 CREATE TABLE storage_probe (filler bytea NOT NULL);
