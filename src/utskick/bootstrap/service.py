@@ -77,7 +77,8 @@ def cipher_of(settings: Settings) -> Cipher:
 async def opened(settings: Settings, guard: RestoreGuard | None = None) -> AsyncIterator[Database]:
     """Open the configured database, or start and migrate the embedded one.
 
-    ``guard``: for processes that accept or send messages.
+    ``guard``: for processes that accept or send messages; those also wait for locks no longer than
+    ``http.database_timeout``.
     """
     embedded: Embedded | None = None
     tasks: list[asyncio.Task[None]] = []
@@ -90,7 +91,7 @@ async def opened(settings: Settings, guard: RestoreGuard | None = None) -> Async
         url,
         size=settings.database.connections,
         vault=Vault(await asyncio.to_thread(cipher_of, settings)),
-        limit=settings.http.database_timeout,
+        limit=settings.http.database_timeout if guard is not None else None,
         guard=guard,
     )
     try:

@@ -171,7 +171,7 @@ def release(
     ] = None,
     reason: Annotated[str, typer.Option(help="Why: recorded in the audit log.")] = "",
     channel: Annotated[
-        str | None, typer.Option(help="Only of this channel, such as sms or snail_mail.")
+        str | None, typer.Option(help="Only of this channel, by its name in restore-check.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: Config = None,

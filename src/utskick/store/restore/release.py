@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from utskick.domain.audit import Action, AuditEntry
 from utskick.domain.message import Caller
+from utskick.domain.outcome import Reason
 from utskick.domain.status import PENDING
 from utskick.store.administration import audit
 from utskick.store.database import REPORTING, Database
@@ -25,8 +26,9 @@ _PART: Final = 1000
 #: Origin of the audit entries.
 ORIGIN: Final = "utskick release"
 
-_REASON: Final = (
-    "the database was restored from a backup, after which it may or may not have been sent"
+_UNKNOWN: Final = Reason(
+    "restored",
+    "the database was restored from a backup, after which it may or may not have been sent",
 )
 
 
@@ -101,17 +103,18 @@ _BATCHES: Final = """
     held AND ($1::timestamptz IS NULL OR opened_at < $1) AND ($2::text IS NULL OR channel = $2)
 """
 
-#: Parameters: $1: deliveries; $2: jobs; $3: the reason; $4: the time; $5: the person.
+#: Parameters: $1: deliveries; $2: jobs; $3: the reason; $4: the time; $5: the person; $6:
+#: the reason's code.
 _LEAVE_UNKNOWN: Final = f"""
     WITH moved AS (
-        UPDATE deliveries SET status = 'uncertain', doubts = doubts + 1, reason_code = 'restored',
+        UPDATE deliveries SET status = 'uncertain', doubts = doubts + 1, reason_code = $6,
             reason = $3, provider_code = NULL, updated_at = $4
         WHERE id = ANY($1::uuid[]) AND status IN {listed(PENDING)}
         RETURNING id, municipality_id, attempts, account, message_id, awaited),
     noted AS (
         INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reason_code,
             reason, actor, at)
-        SELECT municipality_id, id, nullif(attempts, 0), 'uncertain', account, 'restored', $3, $5,
+        SELECT municipality_id, id, nullif(attempts, 0), 'uncertain', account, $6, $3, $5,
             $4 FROM moved),
     done AS (DELETE FROM pgqueuer WHERE id = ANY($2::bigint[])),
     notified AS MATERIALIZED (
@@ -219,7 +222,9 @@ class HeldDatabase:
             await connection.execute(_QUEUE_AGAIN, jobs)
         else:
             ids = [row["id"] for row in rows]
-            await connection.execute(_LEAVE_UNKNOWN, ids, jobs, _REASON, now, release.by)
+            await connection.execute(
+                _LEAVE_UNKNOWN, ids, jobs, _UNKNOWN.sentence, now, release.by, _UNKNOWN.code
+            )
         counts = Counter(row["municipality_id"] for row in rows)
         subject = {
             "release": release.choice.value,
