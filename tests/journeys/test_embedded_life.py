@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -198,13 +199,13 @@ async def test_a_data_folder_of_another_user_is_rejected_with_a_message(
 
 
 @pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """Yield a disk of 16 MB, less than an empty database needs."""
-    disk = open_folder("utskick-small.")
+def small_disk(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Yield a disk of 16 MB, less than an empty database needs, or of the parameter's size."""
+    disk, size = open_folder("utskick-small."), getattr(request, "param", "16m")
     mounted = (
         os.geteuid() == 0
         and subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=False
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=False
         ).returncode
         == 0
     )
@@ -223,3 +224,41 @@ async def test_a_full_disk_is_reported_with_a_message(set_up: SetUp, small_disk:
     assert "is full" in message
     assert len(message) < 400
     assert not (small_disk / "var" / "postgres").exists(), "no half-made database is left"
+
+
+@pytest.mark.parametrize("small_disk", ["300m"], indirect=True)
+async def test_a_disk_that_fills_up_while_the_service_runs_is_down_and_then_up_again(
+    set_up: SetUp, small_disk: Path
+) -> None:
+    stage, folder = await set_up(), small_disk / "var"
+    service = await serve_here(stage, folder)
+    await stage.post("sms", sms_to(numbers(1)[0]))
+    try:
+        with (small_disk / "ballast").open("wb") as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(65_536))
+                ballast.flush()
+
+        async def ready(status: int) -> bool:
+            answer = await stage.call("GET", "/health/ready")
+            return answer.status == status
+
+        async def is_down() -> bool:
+            return await ready(503)
+
+        async def is_up() -> bool:
+            return await ready(200)
+
+        await eventually(is_down, "a full disk is DOWN", 20)
+        for number in numbers(5, 1):
+            answer = await stage.post("sms?async=true", sms_to(number))
+            assert answer.status in (201, 503), answer
+            assert answer.status == 201 or int(answer.headers["Retry-After"]) > 0
+        (small_disk / "ballast").unlink()
+        await eventually(is_up, "there is room again", 90)
+        assert await post_until_accepted(stage, numbers(1, 2)[0]) <= {503}
+        await expect_all_delivered(stage)
+        assert service.alive
+    finally:
+        service.terminate()
+        await service.exit_status(30)
