@@ -208,6 +208,7 @@ async def test_after_a_dump_is_restored_nothing_is_sent_twice_until_a_person_dec
         dump = cluster.folder / "dump"
         await cluster.run("pg_dump", "--format=custom", "--file", dump, "postgres")
         begun = len(copies(stage))
+        lost = await stage.call("POST", "sms?async=true", sms_to(numbers(1, 6)[0]))
         await sent_since_the_backup(stage, begun)
         await node.stop()
         before = copies(stage)
@@ -225,10 +226,13 @@ async def test_after_a_dump_is_restored_nothing_is_sent_twice_until_a_person_dec
         assert "restored into another" in held["reason"]
         await expect_new_messages_only(stage, before)
 
-        status, text = await node.utskick(url, "restore-check")
+        listed = cluster.folder / "lost.csv"
+        status, text = await node.utskick(url, "restore-check", "--lost", str(listed))
         assert status == 1
         assert "is unknown to the database" in text
-        assert "sms" in text
+        assert "accepted by this node, unknown to the database" in text
+        [_, row] = listed.read_text().splitlines()
+        assert row.split(",")[1:] == ["2281", "sms", lost.body["batchId"], "1"]
         status, text = await node.utskick(url, "release", "--before", "2100-01-01")
         assert status == 0
         assert "Nothing was released" in text

@@ -7,6 +7,7 @@ from utskick.bootstrap.listener import check_host, is_loopback, stop_signal, sto
 from utskick.bootstrap.service import (
     Running,
     cipher_of,
+    journal_of,
     marker_of,
     opened,
     read_settings,
@@ -19,6 +20,7 @@ __all__ = [
     "Running",
     "check_host",
     "is_loopback",
+    "journal_of",
     "marker_of",
     "opened",
     "policies_of",

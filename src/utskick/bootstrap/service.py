@@ -48,6 +48,7 @@ from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
 from utskick.store.restore.guard import RestoreGuard
 from utskick.store.restore.identity import MarkerFile
+from utskick.store.restore.journal import AcceptanceJournal
 from utskick.store.restore.verdict import AfterPromotion
 
 
@@ -121,6 +122,11 @@ def marker_of(settings: Settings) -> MarkerFile:
     return MarkerFile(settings.data.folder.expanduser().absolute() / "database-seen.json")
 
 
+def journal_of(settings: Settings) -> AcceptanceJournal:
+    """Return what this node accepted."""
+    return AcceptanceJournal(settings.data.folder.expanduser().absolute())
+
+
 def guard_of(settings: Settings) -> RestoreGuard:
     """Build the guard that notices a restored database."""
     return RestoreGuard(marker_of(settings), AfterPromotion(settings.database.after_promotion))
@@ -188,6 +194,8 @@ class _Parts:
 
 async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiContext:
     """Open the parts that only the API needs, and build the context of its endpoints."""
+    journal = journal_of(settings)
+    stack.callback(journal.close)
     return ApiContext(
         access=await stack.enter_async_context(
             access.opened(settings.section("auth"), p.database, p.api_url, utc_now)
@@ -196,7 +204,11 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         channels=p.setup.channels,
         message_types=tuple(TYPES),
         intake=Intake(
-            p.database, p.setup.channels, p.database.clock, Failpoints.from_environment()
+            p.database,
+            p.setup.channels,
+            p.database.clock,
+            Failpoints.from_environment(),
+            journal.note,
         ),
         settlements=await stack.enter_async_context(settling(settings, p.database)),
         receipts=p.setup.receipts,

@@ -141,6 +141,10 @@ def restore_check(
             "cannot be noticed, of a whole data folder with its database-seen.json.",
         ),
     ] = False,
+    lost: Annotated[
+        Path | None,
+        typer.Option(help="Write the batches of this node that the database does not have (CSV)."),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Show whether the database was restored, what is held, and which time is unknown.
@@ -149,7 +153,7 @@ def restore_check(
     """
     from utskick.cli import restore
 
-    raise typer.Exit(1 if restore.check(read_settings(config), hold=hold) else 0)
+    raise typer.Exit(1 if restore.check(read_settings(config), lost, hold=hold) else 0)
 
 
 @cli.command()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import typer
 from rich.markup import escape
@@ -18,6 +20,7 @@ from utskick.domain.clock import SWEDEN, swedish
 from utskick.domain.errors import Unreadable
 from utskick.settings import Settings
 from utskick.store.database import answering
+from utskick.store.restore.journal import AcceptedBatch, unknown_to
 from utskick.store.restore.release import Check, Choice, HeldDatabase, HeldGroup, Release
 from utskick.store.restore.verdict import AfterPromotion
 
@@ -32,9 +35,12 @@ class Wanted:
     channel: str | None
 
 
-def check(settings: Settings, *, hold: bool) -> bool:
-    """Print the state. Returns whether something is held or will be at the next start."""
-    found = asyncio.run(_checked(settings, hold=hold))
+def check(settings: Settings, lost: Path | None, *, hold: bool) -> bool:
+    """Print the state. Returns whether something is held or will be at the next start.
+
+    ``lost``: where to list the batches that this node accepted and the database does not have.
+    """
+    found, missing = asyncio.run(_checked(settings, hold=hold))
     out = console.stdout
     out.print(
         f"[bold]Database[/]  cluster {found.observed.system or 'unknown'}, database "
@@ -52,6 +58,10 @@ def check(settings: Settings, *, hold: bool) -> bool:
             f"{restore.held} held, {state}"
         )
         out.print(f"          {_window(restore.database_until, restore.marker_until)}")
+    if missing:
+        out.print(_missing_table(missing))
+    if lost is not None:
+        _write(lost, missing)
     if found.groups:
         out.print(_table(found.groups, "held"))
         out.print("Release it with: utskick release --before TIME --as send|unknown --reason WHY")
@@ -85,14 +95,25 @@ def release(settings: Settings, wanted: Wanted, *, confirmed: bool) -> None:
     console.print_line(f"{asyncio.run(_released(settings, decision))} deliveries released.")
 
 
-async def _checked(settings: Settings, *, hold: bool) -> Check:
+async def _checked(settings: Settings, *, hold: bool) -> tuple[Check, list[AcceptedBatch]]:
     async with bootstrap.opened(settings) as database, answering():
         held = HeldDatabase(database)
         if hold:
             await held.hold(login() or "somebody")
-        return await held.check(
+        found = await held.check(
             bootstrap.marker_of(settings), AfterPromotion(settings.database.after_promotion)
         )
+        windows = found.unknown_times()
+        accepted = (
+            [
+                each
+                for each in bootstrap.journal_of(settings).since(min(start for start, _ in windows))
+                if any(start <= each.at <= end for start, end in windows)
+            ]
+            if windows
+            else []
+        )
+        return found, await unknown_to(database.pool, accepted)
 
 
 async def _groups(settings: Settings, before: datetime, channel: str | None) -> list[HeldGroup]:
@@ -119,6 +140,39 @@ def _table(groups: Sequence[HeldGroup], title: str) -> Table:
             swedish(group.newest),
         )
     return table
+
+
+def _missing_table(missing: Sequence[AcceptedBatch]) -> Table:
+    """Sum up what this node accepted and the database does not have."""
+    table = Table(
+        "municipality",
+        "channel",
+        "batches",
+        "recipients",
+        "first",
+        "last",
+        title="accepted by this node, unknown to the database",
+    )
+    for place in sorted({(each.municipality_id, each.channel) for each in missing}):
+        own = [each for each in missing if (each.municipality_id, each.channel) == place]
+        table.add_row(
+            *place,
+            str(len(own)),
+            str(sum(each.recipients for each in own)),
+            swedish(min(each.at for each in own)),
+            swedish(max(each.at for each in own)),
+        )
+    return table
+
+
+def _write(path: Path, missing: Sequence[AcceptedBatch]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["acceptedAt", "municipalityId", "channel", "batchId", "recipients"])
+        for each in missing:
+            rows.writerow(
+                [each.at, each.municipality_id, each.channel, each.batch_id, each.recipients]
+            )
 
 
 def _window(start: datetime | None, end: datetime | None) -> str:

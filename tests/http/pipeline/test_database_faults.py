@@ -129,21 +129,26 @@ async def _down(client: Client) -> tuple[int, Any, float]:
 
 async def test_a_database_that_can_only_be_read_is_down(database: Database, tmp_path: Path) -> None:
     name = await database.pool.fetchval("SELECT current_database()")
-    await database.pool.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    try:
-        async with serving(database, tmp_path, work=False, auth={"mode": "off"}) as client:
-            answer = await client.get("/health/ready")
-            assert answer.status == 503
-            assert answer.json["components"]["database"] == {
-                "status": "DOWN",
-                "reason": "read-only",
-            }
-    finally:
-        async with database.pool.acquire() as connection:
-            await connection.execute(
-                f"BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; "
-                "COMMIT"
+    async with serving(database, tmp_path, work=False, auth={"mode": "off"}) as client:
+        await database.pool.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        try:
+            await database.pool.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
             )
+            answer = await client.get("/health/ready")
+            while answer.json["components"]["database"].get("reason") != "read-only":
+                await asyncio.sleep(0.05)  # sessions that end, and a result that holds for 5 s
+                answer = await client.get("/health/ready")
+            assert (answer.status, answer.json["status"]) == (503, "DOWN")
+            refused = await client.post("/2281/sms?async=true", SMS)
+            assert (refused.status, refused.json["code"]) == (503, "unavailable")
+        finally:
+            async with database.pool.acquire() as connection:
+                await connection.execute(
+                    f"BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; "
+                    "COMMIT"
+                )
 
 
 async def test_an_outcome_that_the_database_refuses_is_kept_and_stops_no_neighbour(

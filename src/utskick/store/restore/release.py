@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -83,12 +83,28 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``verdict``: why the database will be held at the next start; None: it will not."""
+    """The database as it is.
+
+    ``verdict``: why it will be held at the next start; None: it will not. ``seen_at``: when the
+    service was last seen on it.
+    """
 
     observed: Observed
     verdict: str | None
+    seen_at: datetime | None
     restores: Sequence[Restore]
     groups: Sequence[HeldGroup]
+
+    def unknown_times(self) -> list[tuple[datetime, datetime]]:
+        """Return the times of which the database knows nothing."""
+        found = [
+            (each.database_until, each.detected_at)
+            for each in self.restores
+            if each.database_until is not None
+        ]
+        if self.verdict is not None and self.seen_at is not None:
+            found.append((self.seen_at, datetime.max.replace(tzinfo=UTC)))
+        return found
 
 
 #: Parameters: $1: accepted before; $2: channel or null.
@@ -143,15 +159,21 @@ class HeldDatabase:
                 row["incarnation"]
                 for row in await connection.fetch("SELECT incarnation FROM restores")
             ]
-            evidence = Evidence(observed, await remembered(connection), marker.last, known)
+            row = await remembered(connection)
+            evidence = Evidence(observed, row, marker.last, known)
         return Check(
-            observed, reason_of(evidence, rule), await self._restores(), await self.groups()
+            observed,
+            reason_of(evidence, rule),
+            row.seen_at if row is not None else None,
+            await self._restores(),
+            await self.groups(),
         )
 
     async def _restores(self) -> list[Restore]:
         rows = await self._database.pool.fetch(
             "SELECT detected_at, reason, database_until, marker_until, held, released_at"
-            " FROM restores WHERE held > 0 ORDER BY detected_at DESC LIMIT 20"
+            " FROM restores WHERE database_until IS NOT NULL OR held > 0"
+            " ORDER BY detected_at DESC LIMIT 20"
         )
         return [Restore(**dict(row)) for row in rows]
 
