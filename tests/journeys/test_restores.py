@@ -21,8 +21,16 @@ from tests.conftest import open_folder
 from tests.journeys.conftest import SetUp
 from tests.journeys.providers import ProviderBehaviour
 from tests.journeys.stage import AccountSettings, Stage, eventually, numbers, sms_to
+from utskick.domain.channel import Priority
+from utskick.domain.clock import utc_now
+from utskick.domain.errors import DatabaseFault
+from utskick.domain.ids import new_id
 from utskick.store import migrations
+from utskick.store.database import Database
 from utskick.store.embedded import Embedded
+from utskick.store.queue import enqueue
+from utskick.store.restore.guard import RestoreGuard
+from utskick.store.restore.identity import MarkerFile
 
 pytestmark = [
     pytest.mark.journey,
@@ -83,6 +91,31 @@ class Cluster:
             return list(await connection.fetch(statement, *values))
         finally:
             await connection.close()
+
+    async def standby(self) -> Embedded:
+        """Start a standby that follows this cluster, synchronously from now on."""
+        folder = self.folder / "standby"
+        folder.mkdir()
+        await self.run(
+            "pg_basebackup", "--pgdata", folder / "postgres", "--write-recovery-conf", "-c", "fast"
+        )
+        (folder / "postgres").chmod(0o700)
+        self._own(folder)
+        found = Embedded(folder)
+        await asyncio.to_thread(found.start)
+        await self.rows("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        await self.rows("SELECT pg_reload_conf()")
+
+        async def synchronous() -> bool:
+            return bool(
+                await self.rows("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'")
+            )
+
+        await eventually(synchronous, "the standby confirms every commit", 30)
+        return found
+
+    def stop(self) -> None:
+        self._server.stop()
 
     async def recover(self, base: Path, moment: str) -> None:
         """Replace the cluster by a base backup, and recover it to a point in time."""
@@ -299,3 +332,38 @@ async def test_after_a_recovery_to_a_point_in_time_nothing_is_sent_twice(
         assert set(copies(stage)) == {*numbers(COUNT), *numbers(5, 7)}
     finally:
         await stage.stop_api()
+
+
+async def opened(url: str, marker: Path | None) -> RestoreGuard:
+    """Connect as a node does, and disconnect."""
+    guard = RestoreGuard(MarkerFile(marker))
+    database = Database(url, size=2, guard=guard)
+    await database.open()
+    try:
+        await guard.tick(database.pool)
+    finally:
+        await database.close()
+    return guard
+
+
+async def test_a_failover_to_a_standby_that_has_everything_holds_nothing(cluster: Cluster) -> None:
+    seen = cluster.folder / "database-seen.json"
+    standby = await cluster.standby()
+    try:
+        await opened(cluster.url, seen)
+        with pytest.raises(DatabaseFault, match="standby"):
+            await opened(standby.url, seen)
+        await asyncio.to_thread(cluster.stop)
+        await cluster.rows("SELECT pg_promote()", url=standby.url)
+        job = ("sms", Priority.NORMAL, "2281", new_id(), utc_now())
+        connection = await asyncpg.connect(standby.url)
+        await enqueue(connection, [job])
+        await connection.close()
+        assert (await opened(standby.url, seen)).health() is None
+        assert (await opened(standby.url, seen)).health() is None
+        await cluster.rows("UPDATE installation SET timeline = 1", url=standby.url)
+        held = (await opened(standby.url, None)).health()
+        assert held is not None, "a node that had not seen it cannot know what is missing"
+        assert held["status"] == "HELD"
+    finally:
+        await asyncio.to_thread(standby.stop)
