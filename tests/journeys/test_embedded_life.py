@@ -234,10 +234,9 @@ async def test_a_disk_that_fills_up_while_the_service_runs_is_down_and_then_up_a
     service = await serve_here(stage, folder)
     await stage.post("sms", sms_to(numbers(1)[0]))
     try:
-        with (small_disk / "ballast").open("wb") as ballast, suppress(OSError):
+        with (small_disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
             while True:
                 ballast.write(bytes(65_536))
-                ballast.flush()
 
         async def ready(status: int) -> bool:
             answer = await stage.call("GET", "/health/ready")
