@@ -129,3 +129,13 @@ def test_settings_that_contradict_themselves_are_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=why):
         AuthSection.model_validate(settings)
+
+
+def test_strict_clients_are_named_by_their_issuers_settings_or_by_the_embedded_ones_claim() -> None:
+    section = IssuerSection(url="https://login.example.se", strict_clients=("old",))
+    foreign, embedded = Claims.of(section), Claims()
+    assert foreign.grant({"exp": 9e9, "client_id": "old"}).strict
+    assert not foreign.grant({"exp": 9e9, "client_id": "new"}).strict
+    assert not foreign.grant({"exp": 9e9, "client_id": "new", "contract": "strict"}).strict
+    assert embedded.grant({"exp": 9e9, "client_id": "old", "contract": "strict"}).strict
+    assert not embedded.grant({"exp": 9e9, "client_id": "old"}).strict

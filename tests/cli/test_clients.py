@@ -206,3 +206,14 @@ def test_what_the_command_line_shows_is_a_token_a_client_or_what_the_sandbox_kee
     assert utskick(*sms).code == 0
     monkeypatch.setenv("UTSKICK_TOKEN", "abc")
     assert "not a signed JWT" in utskick(*sms).err
+
+
+def test_a_client_is_marked_as_strict_and_open_again(database_cli: Command) -> None:
+    assert database_cli("clients", "create", "gammal", *SENDING, "--contract", "strict").code == 0
+    assert "strict" in database_cli("clients", "list").out
+    done = database_cli("clients", "contract", "gammal", "open")
+    assert done.code == 0
+    assert "gammal gets open answers with its next token" in done.out
+    assert "strict" not in database_cli("clients", "list").out
+    assert database_cli("clients", "contract", "ingen", "strict").code != 0
+    assert database_cli("clients", "contract", "gammal", "loose").code == 2

@@ -47,7 +47,7 @@ def test_the_contract_words() -> None:
         Status.EXPIRED: "NOT_SENT",
         Status.CANCELLED: "NOT_SENT",
         Status.FAILED: "FAILED",
-        Status.GATHERED: "PENDING",
+        Status.GATHERED: "SENT",
         Status.ROUTED: "PENDING",
     }
     assert {s: contract_status(s).value for s in Status} == words

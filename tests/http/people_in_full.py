@@ -13,6 +13,7 @@ from tests.http.directory.test_directory import delegate, setting
 from tests.http.messages.test_letter import attachment, citizen, letter
 from tests.http.messages.test_push import device
 from tests.http.pdf import encoded
+from utskick.domain.status import RESTED
 from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.columns import Column, sealed_values
@@ -151,7 +152,7 @@ async def known_in_full(client: Client) -> Person:
     for message_id in (*messages.values(), *others):
         await client.until(
             f"/2281/status/messages/{message_id}",
-            lambda m: all(d["status"] != "PENDING" for d in m["deliveries"]),
+            lambda m: all(d["lifecycle"] in RESTED for d in m["deliveries"]),
         )
     return Person(party, digits, own, agent, messages, batches, other, tuple(others))
 

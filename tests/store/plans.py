@@ -42,7 +42,7 @@ from utskick.store.messages.deliveries import ClaimedDelivery, Deliveries
 from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.idempotency import IdempotencyKeys
 from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
-from utskick.store.messages.receipts import Arrival, ReceiptRows
+from utskick.store.messages.receipts import Arrival, ReceiptRows, SettledAttempt
 from utskick.store.messages.settlement import Settlement
 from utskick.store.queue import Job, Jobs
 from utskick.store.retention.sweep import Retention, Sweep
@@ -198,7 +198,7 @@ class Flow:
         settle = [self.settle(found, jobs[found.delivery.id]) for found in begun]
         assert all(await step("settle", count, lambda: asyncio.gather(*settle)))
         await self.again(begun[0])
-        pairs = [(f.delivery.id, "link", str(f.delivery.id)) for f in begun]
+        pairs = [SettledAttempt(f.delivery.id, "link", str(f.delivery.id)) for f in begun]
         await step("early receipts", count, lambda: self.receipts.waiting_for(pairs))
         arrived = await step("receipts", count, lambda: self.report(begun))
         apply = [self.receipts.apply(receipt) for receipt in arrived]

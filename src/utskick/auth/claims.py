@@ -15,7 +15,7 @@ class AccessGrant:
 
     ``client``: the client id, with ``@`` and the realm of its issuer unless that is the embedded
     one. ``expires``: Unix time in seconds. ``thumbprint``: of the certificate that the token is
-    bound to (RFC 8705).
+    bound to (RFC 8705). ``strict``: answers have exactly the members and words of the contract.
     """
 
     client: str
@@ -23,8 +23,12 @@ class AccessGrant:
     scopes: frozenset[str]
     expires: float
     thumbprint: str | None = None
+    strict: bool = False
 
 
+#: Claim of the embedded issuer: which form of answers the client takes.
+CONTRACT: Final = "contract"
+STRICT: Final = "strict"
 _CLIENT: Final = ("client_id", "azp", "sub")
 _SCOPE: Final = ("scope", "scp", "roles")
 #: Claims that occur only in ID tokens (OpenID Connect Core sections 2 and 3.3.2.11).
@@ -42,7 +46,8 @@ class Claims:
 
     ``client``, ``scope``: alternatives in order. ``municipalities``: fixed for all tokens, instead
     of a claim. ``mapping``: scopes by the issuer's scope. ``realm``: suffix of its client ids; None
-    for the embedded issuer, whose client ids contain no ``@``.
+    for the embedded issuer, whose client ids contain no ``@``. ``strict``: ids of the clients of
+    another issuer that get exactly the contract's answers; the embedded one has a claim for it.
     """
 
     client: tuple[str, ...] = _CLIENT
@@ -51,6 +56,7 @@ class Claims:
     scope: tuple[str, ...] = _SCOPE
     mapping: Mapping[str, tuple[str, ...]] | None = None
     realm: str | None = None
+    strict: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, issuer: IssuerSection) -> Claims:
@@ -61,6 +67,7 @@ class Claims:
             (issuer.scope_claim,) if issuer.scope_claim else _SCOPE,
             issuer.scopes,
             issuer.realm,
+            frozenset(issuer.strict_clients),
         )
 
     def grant(self, payload: Mapping[str, Any]) -> AccessGrant:
@@ -81,13 +88,17 @@ class Claims:
                 f"the token does not identify its client ({' or '.join(self.client)})"
             )
         if self.realm is not None:
+            strict = client in self.strict
             client = f"{client}@{self.realm}"
+        else:
+            strict = payload.get(CONTRACT) == STRICT
         return AccessGrant(
             client,
             self._municipalities(payload),
             self._scopes(payload),
             float(payload["exp"]),
             _thumbprint(payload),
+            strict,
         )
 
     def _municipalities(self, payload: Mapping[str, Any]) -> frozenset[str]:

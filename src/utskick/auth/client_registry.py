@@ -12,7 +12,7 @@ from utskick.auth.jwks import read_set
 from utskick.auth.secret_digest import digest_of, new_secret
 from utskick.domain.clock import Clock
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
-from utskick.store.administration.clients import Client, Clients
+from utskick.store.administration.clients import Client, Clients, Contract
 
 #: Default time that the previous secret stays valid after a rotation.
 OVERLAP: Final = timedelta(hours=24)
@@ -26,10 +26,11 @@ def is_name(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ClientPermissions:
-    """Municipalities and scopes granted to a client."""
+    """Municipalities and scopes granted to a client, and the form of the answers that it gets."""
 
     municipalities: tuple[str, ...]
     scopes: tuple[str, ...]
+    contract: Contract = "open"
 
 
 class ClientRegistry:
@@ -60,6 +61,7 @@ class ClientRegistry:
             digest,
             self._clock(),
             public_keys=public_keys,
+            contract=allowed.contract,
         )
         if not await self._clients.add(client):
             raise NotAllowedHere(
@@ -83,6 +85,11 @@ class ClientRegistry:
         if not await self._clients.replace_secret(name, digest_of(secret), self._clock() + overlap):
             raise NotFound(f"no client is named {name} (or it has been revoked)")
         return secret
+
+    async def set_contract(self, name: str, contract: Contract) -> None:
+        """Set the form of the client's answers, from its next token on. Raises ``NotFound``."""
+        if not await self._clients.set_contract(name, contract):
+            raise NotFound(f"no client is named {name} (or it has been revoked)")
 
     async def revoke(self, name: str) -> None:
         """Revoke the client; tokens already issued expire in minutes. Raises ``NotFound``."""

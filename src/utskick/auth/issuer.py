@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from utskick.auth import client_assertion as assertion
-from utskick.auth.claims import AccessGrant
+from utskick.auth.claims import CONTRACT, STRICT, AccessGrant
 from utskick.auth.client_authentication import (
     Authentication,
     LoginThrottled,
@@ -149,6 +149,7 @@ class EmbeddedIssuer:
             "jti": new_id().hex,
             "scope": scope,
             "municipalities": list(client.municipalities),
+            **({CONTRACT: STRICT} if client.contract == STRICT else {}),
             **({"cnf": {"x5t#S256": certificate}} if certificate else {}),
         }
 

@@ -45,7 +45,8 @@ class IssuerSection(HttpPeer):
     for all its tokens, instead of a claim. ``scope_claim``: default ``scope``, else ``scp``, else
     ``roles``. ``scopes``: maps its scopes to ours; unmapped ones are ignored. Nested claims are
     named with dots. ``label``: suffix of its client ids (``bygg@kommun``), which keeps the clients
-    of different issuers apart.
+    of different issuers apart. ``strict_clients``: ids of its clients that get exactly the members
+    and words of the contract (docs/contract.md).
     """
 
     url: SecureAddress
@@ -58,6 +59,7 @@ class IssuerSection(HttpPeer):
     scope_claim: NonEmpty | None = None
     scopes: dict[str, tuple[str, ...]] | None = None
     label: Annotated[str, Field(pattern=r"^[^@\s]{1,255}$")] | None = None
+    strict_clients: tuple[NonEmpty, ...] = ()
     concurrency: int = Field(2, ge=1, le=10)
 
     @property

@@ -86,7 +86,7 @@ def kinds_of(settings: Settings, place: SandboxAddresses | None) -> dict[str, Se
             name,
             entry.section,
             given,
-            entry.section.carried,
+            entry.section.carried | {"unsettled"},
             entry.section.fixed,
             entry.municipal,
             here,

@@ -46,6 +46,7 @@ from utskick.store.embedded_watch import EmbeddedWatch
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
+from utskick.store.messages.withdrawals import Withdrawals
 from utskick.store.restore.guard import RestoreGuard
 from utskick.store.restore.identity import MarkerFile
 from utskick.store.restore.journal import AcceptanceJournal
@@ -216,6 +217,7 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         progress=p.progress,
         conversations=Conversations(p.database),
         resolutions=Resolutions(p.database),
+        withdrawals=Withdrawals(p.database),
         directory=p.setup.people.tables,
         keeps_contacts=p.setup.people.keeps_contacts,
         configuration=p.setup.watch,

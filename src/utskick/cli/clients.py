@@ -24,7 +24,7 @@ from utskick.cli.payloads import read_file
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.errors import Unreadable
 from utskick.settings import Settings
-from utskick.store.administration.clients import Client, Clients
+from utskick.store.administration.clients import Client, Clients, Contract
 from utskick.store.database import Database, answering
 
 clients = typer.Typer(
@@ -61,6 +61,15 @@ def create(
             ),
         ),
     ] = None,
+    contract: Annotated[
+        Contract,
+        typer.Option(
+            help=(
+                "strict: answers have exactly the members and words of the contract, for generated "
+                "clients that refuse others."
+            ),
+        ),
+    ] = "open",
     config: Config = None,
 ) -> None:
     """Create a client. Its secret is displayed once.
@@ -73,6 +82,7 @@ def create(
     allowed = ClientPermissions(
         tuple(dict.fromkeys(municipality or ())),
         _all_scopes() if everything else tuple(dict.fromkeys(scope or ())),
+        contract,
     )
     settings = bootstrap.read_settings(config)
     secret = _with_registry(
@@ -82,6 +92,7 @@ def create(
         ("client id", name),
         ("municipalities", ", ".join(allowed.municipalities)),
         ("scopes", " ".join(allowed.scopes)),
+        ("contract", allowed.contract),
         *([("key ids", escape(" ".join(each["kid"] for each in keys["keys"])))] if keys else []),
     ]
     console.stdout.print(console.value_table(rows))
@@ -99,6 +110,7 @@ def list_clients(config: Config = None) -> None:
         "municipalities",
         "scopes",
         "authenticates with",
+        "contract",
         "created",
         "last token",
         "state",
@@ -110,6 +122,7 @@ def list_clients(config: Config = None) -> None:
             " ".join(client.municipalities),
             _scope_text(client.scopes),
             "a secret" if client.public_keys is None else "a key",
+            client.contract,
             _day(client.created_at),
             _day(client.used_at),
             _state(client),
@@ -138,6 +151,21 @@ def rotate(
         if overlap
         else "The previous secret is no longer valid."
     )
+
+
+@clients.command("contract")
+def set_contract(name: Name, form: Contract, config: Config = None) -> None:
+    """Set the form of a client's answers: open, or strict.
+
+    strict: exactly the members and words of the contract, for generated clients that refuse others.
+    It applies from the client's next token on.
+    """
+    _with_registry(
+        bootstrap.read_settings(config),
+        lambda registry: registry.set_contract(name, form),
+        ("setClientContract", name),
+    )
+    console.print_line(f"{name} gets {form} answers with its next token.")
 
 
 @clients.command()

@@ -128,6 +128,7 @@ class ChannelProxy:
         self.gathering: BatchPolicy | None = base.gathering
         self.ahead = base.ahead
         self.failure_title = base.failure_title
+        self.unsettled = base.unsettled
         self.not_found = base.not_found
         self._use(configuration, self._carriers_of(configuration))
 
@@ -230,10 +231,12 @@ class ChannelProxy:
     # -- Channel ----------------------------------------
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
-        if self._only is not None:
-            return self._only.plan(request, asked)
-        unit = replace(asked.unit, department=getattr(request, "department", None) or None)
-        return self._planning(unit).channel.plan(request, asked)
+        channel = self._only
+        if channel is None:
+            unit = replace(asked.unit, department=getattr(request, "department", None) or None)
+            channel = self._planning(unit).channel
+        plan = channel.plan(request, asked)
+        return plan if channel.unsettled == "continue" else replace(plan, unsettled="cancel")
 
     async def inspect(
         self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext

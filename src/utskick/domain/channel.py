@@ -32,6 +32,12 @@ class Priority(StrEnum):
     BULK = "BULK"
 
 
+#: What becomes of a message that is not settled when its synchronous call stops waiting. *cancel*:
+#: what is known not to have been sent is cancelled; the answer is final, as the peer's (Q31).
+#: *continue*: it is answered as pending, and sent later.
+Unsettled = Literal["cancel", "continue"]
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """Where a request came in: municipality, organisation number and query parameters.
@@ -62,7 +68,8 @@ class Plan:
     while it is pending, erased when it has settled. ``each``: the member of the request that the
     recipients' own contents come from (``messages[i]``). ``batch_id``: where the caller names the
     batch itself; several requests may share it. ``organization_number``: of the path, where it has
-    one; with ``department`` it determines whose configuration applies.
+    one; with ``department`` it determines whose configuration applies. ``unsettled``: what becomes
+    of a message whose synchronous call stops waiting.
     """
 
     content: dict[str, Any]
@@ -80,6 +87,7 @@ class Plan:
     each: str = ""
     organization_number: str | None = None
     legs: Mapping[str, Leg] = field(default_factory=dict)
+    unsettled: Unsettled = "continue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +299,11 @@ class Channel(Protocol):
     @property
     def failure_title(self) -> str | None:
         """Title of the problem when a synchronous call's one delivery failed, or None."""
+        ...
+
+    @property
+    def unsettled(self) -> Unsettled:
+        """What becomes of a message that is not settled when its call stops waiting."""
         ...
 
     @property

@@ -15,6 +15,7 @@ from utskick.domain.channel import (
     ProviderCallback,
     Receipt,
     RequestContext,
+    Unsettled,
 )
 from utskick.domain.errors import NotFound, Violation
 from utskick.domain.history_facts import HistoryFacts
@@ -32,7 +33,8 @@ class ChannelDefaults:
     gathering: BatchPolicy | None = None
     ahead: int = 0
     failure_title: str | None = None
-    not_found: frozenset[str] = frozenset()
+    unsettled: Unsettled = "continue"
+    not_found: frozenset[str] = frozenset({"no-legal-id"})
 
     async def inspect(
         self,

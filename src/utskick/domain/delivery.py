@@ -22,9 +22,10 @@ class Delivery:
     """A delivery, as the engine decides on it.
 
     ``attempts``: made so far. ``tried``: accounts used since the last backoff. ``doubts``: how many
-    attempts ended uncertain. ``next``: the channels to fall back to, in order, when this one is
-    known to have failed. ``encloses``: of a hand-over, the id of its print batch. ``month``: the
-    month whose key encrypts it, that of its message's acceptance.
+    attempts are in doubt; they were all made by ``account``. ``next``: the channels to fall back
+    to, in order, when this one is known to have failed. ``encloses``: of a hand-over, the id of its
+    print batch. ``month``: the month whose key encrypts it, that of its message's acceptance.
+    ``awaited``: a synchronous call may wait for it.
     """
 
     id: UUID
@@ -43,6 +44,7 @@ class Delivery:
     next: tuple[str, ...] = ()
     encloses: UUID | None = None
     month: Month = _NEVER
+    awaited: bool = False
 
     def begun(self, account: str) -> Delivery:
         """Return the delivery with one more attempt.
@@ -67,6 +69,7 @@ class Delivery:
             self.next,
             self.encloses,
             self.month,
+            self.awaited,
         )
 
 
@@ -75,7 +78,8 @@ class Move:
     """A change of a delivery: the status it goes to, and when it is due again.
 
     ``due`` None: no further attempt by itself. ``noted``: the status that its event records, where
-    that differs (an uncertain attempt that is repeated). ``doubt``: counts as uncertain.
+    that differs (an uncertain attempt that is repeated; a refusal after one in doubt). ``doubt``:
+    the attempt is in doubt.
     """
 
     status: Status

@@ -41,7 +41,8 @@ class NumberedRequest:
     """A planned request with its ids, ready to be stored.
 
     ``ids``: (message id, delivery id) for each recipient of the plan. ``types``: the message type
-    of each channel that a first delivery may go by.
+    of each channel that a first delivery may go by. ``final``: the answer of its synchronous call
+    is final: what is not settled then is withdrawn.
     """
 
     batch_id: UUID
@@ -55,6 +56,7 @@ class NumberedRequest:
     expires_at: datetime
     awaited: bool
     types: Mapping[str, str]
+    final: bool = False
 
     @property
     def mark(self) -> UUID:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -45,15 +46,17 @@ def once_each(
 ) -> tuple[list[Recipient], list[int]]:
     """Return the recipients, each once, and for every entry of ``recipients`` which of them it is.
 
-    Two entries are the same when the party is and the destination is (``same`` gives the form to
-    compare): an exact duplicate in a batch is delivered once. The first entry's reference is kept.
+    Two entries are the same when the party, the destination (``same`` gives the form to compare)
+    and their own content are: an exact duplicate in a batch is delivered once. The first entry's
+    reference is kept.
     """
-    places: dict[tuple[str, str | None], int] = {}
+    places: dict[tuple[str, str | None, str], int] = {}
     unique: list[Recipient] = []
     entries: list[int] = []
     for recipient in recipients:
         party = recipient.party_id.lower() if recipient.party_id else None
-        place = places.setdefault((same(recipient.destination), party), len(unique))
+        own = "" if recipient.content is None else json.dumps(recipient.content, sort_keys=True)
+        place = places.setdefault((same(recipient.destination), party, own), len(unique))
         if place == len(unique):
             unique.append(recipient)
         entries.append(place)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
 from utskick.domain.recipient import is_email
 from utskick.domain.validators import (
     CLEAN,
+    CLEAN_LINES,
     LONGEST_NAME,
     NO_NUL,
     NOT_BLANK,
@@ -119,7 +120,7 @@ Line255 = Annotated[str, line_up_to(255)]
 SupportText = Annotated[
     str,
     Constraint(
-        (NOT_BLANK, NO_NUL, CLEAN, UTF8, XML, size_up_to(1024)),
+        (NOT_BLANK, NO_NUL, CLEAN_LINES, UTF8, XML, size_up_to(1024)),
         "must not be blank",
         (("minLength", 1), ("maxLength", 1024)),
     ),
@@ -215,6 +216,8 @@ class DigitalSender(Body, title="DigitalMailSender"):
 
 class AddressBody(Body, title="Address"):
     """A postal address (contract section 4), with the organisation that its orchestrator drops."""
+
+    additions: ClassVar = frozenset({"organization_name", "organization_number"})
 
     first_name: AddressLine | None = Field(
         default=None, description="The first name", examples=["Anna"]

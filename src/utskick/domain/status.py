@@ -3,12 +3,13 @@
 ::
 
     queued ──▶ sending ──▶ sent ──▶ delivered | failed      (a receipt reported it)
-      ▲  │      │ │ │ │
+      ▲  │      │ │ │ │         └──▶ uncertain    (so did one, an earlier attempt is in doubt)
       │  │      │ │ │ └──▶ delivered | failed | expired
       │  │      │ │ └────▶ uncertain ──▶ sent | delivered | failed | deferred | expired | queued
-      │  │      │ └──────▶ deferred ──▶ what queued goes to | delivered (a receipt reported it)
-      │  └──▶ deferred | uncertain | failed | expired | cancelled      (without a call)
-      └─────────────────── (a person decided to resend what was uncertain)
+      │  │      │ └──────▶ deferred ──▶ what queued goes to
+      │  ├──▶ deferred | uncertain | failed | expired | cancelled      (without a call)
+      │  └──▶ sent | delivered      (a late answer or a receipt of an earlier attempt)
+      └─────────────────── (a person decided to send again what was uncertain)
 
     queued, deferred ──▶ gathered ──▶ sent | delivered | failed | expired | cancelled
                                       (letters that are handed over together)
@@ -86,9 +87,12 @@ class Transition(StrEnum):
     HAND_OVER = "hand-over"
     RECEIPT = "receipt"
     RESOLVE = "resolve"
+    WITHDRAW = "withdraw"
 
 
-_WITHOUT_A_CALL: Final = {Status.EXPIRED, Status.FAILED, Status.CANCELLED}
+#: Uncertain: an earlier attempt is in doubt.
+_WITHOUT_A_CALL: Final = {Status.EXPIRED, Status.FAILED, Status.CANCELLED, Status.UNCERTAIN}
+_ACCEPTED: Final = {Status.SENT, Status.DELIVERED}
 _BY_AN_ATTEMPT: Final = {
     Status.SENT,
     Status.DELIVERED,
@@ -103,18 +107,18 @@ MOVES_BY: Final[dict[Transition, dict[Status, frozenset[Status]]]] = {
         Status.QUEUED: frozenset({Status.SENDING}),
         Status.DEFERRED: frozenset({Status.SENDING}),
     },
-    # An attempt has ended, or its time had run out before it. From uncertain: another worker gave
-    # the attempt up before its answer came.
+    # An attempt has ended, or its time had run out before it. From uncertain, and accepted from
+    # queued and deferred: another worker gave the attempt up before its answer came.
     Transition.SETTLE: {
-        Status.QUEUED: frozenset(_WITHOUT_A_CALL),
-        Status.DEFERRED: frozenset(_WITHOUT_A_CALL),
+        Status.QUEUED: frozenset(_WITHOUT_A_CALL | _ACCEPTED),
+        Status.DEFERRED: frozenset(_WITHOUT_A_CALL | _ACCEPTED),
         Status.SENDING: frozenset(_BY_AN_ATTEMPT | {Status.UNCERTAIN}),
-        Status.UNCERTAIN: frozenset(_BY_AN_ATTEMPT | {Status.CANCELLED}),
+        Status.UNCERTAIN: frozenset(_BY_AN_ATTEMPT | {Status.CANCELLED, Status.UNCERTAIN}),
     },
     # Preparation ended the attempt before it was begun.
     Transition.SETTLE_UNCALLED: {
-        Status.QUEUED: frozenset(_WITHOUT_A_CALL | {Status.DEFERRED, Status.UNCERTAIN}),
-        Status.DEFERRED: frozenset(_WITHOUT_A_CALL | {Status.DEFERRED, Status.UNCERTAIN}),
+        Status.QUEUED: frozenset(_WITHOUT_A_CALL | {Status.DEFERRED}),
+        Status.DEFERRED: frozenset(_WITHOUT_A_CALL | {Status.DEFERRED}),
     },
     Transition.ROUTE: {
         Status.QUEUED: frozenset({Status.ROUTED}),
@@ -135,14 +139,21 @@ MOVES_BY: Final[dict[Transition, dict[Status, frozenset[Status]]]] = {
             }
         ),
     },
-    # From deferred: an attempt that was answered with an error had been carried out all the same.
+    # From deferred: an attempt that was answered with an error, or not at all, had been carried out
+    # all the same. From sent to uncertain: the reported attempt failed, an earlier one is in doubt.
     Transition.RECEIPT: {
-        Status.SENT: frozenset({Status.DELIVERED, Status.FAILED}),
-        Status.DEFERRED: frozenset({Status.DELIVERED}),
+        Status.SENT: frozenset({Status.DELIVERED, Status.FAILED, Status.UNCERTAIN}),
+        Status.DEFERRED: frozenset(_ACCEPTED),
         Status.UNCERTAIN: frozenset({Status.SENT, Status.DELIVERED, Status.FAILED}),
     },
     Transition.RESOLVE: {
-        Status.UNCERTAIN: frozenset({Status.QUEUED, Status.FAILED}),
+        Status.UNCERTAIN: frozenset({Status.QUEUED, Status.FAILED, Status.SENT}),
+    },
+    # A synchronous call stopped waiting. While an attempt is being made, it is in doubt.
+    Transition.WITHDRAW: {
+        Status.QUEUED: frozenset({Status.CANCELLED, Status.UNCERTAIN}),
+        Status.DEFERRED: frozenset({Status.CANCELLED, Status.UNCERTAIN}),
+        Status.SENDING: frozenset({Status.UNCERTAIN}),
     },
 }
 
@@ -163,7 +174,7 @@ VISIBLE: Final = {
     Status.FAILED: ContractStatus.FAILED,
     Status.EXPIRED: ContractStatus.NOT_SENT,
     Status.CANCELLED: ContractStatus.NOT_SENT,
-    Status.GATHERED: ContractStatus.PENDING,
+    Status.GATHERED: ContractStatus.SENT,  # taken for the print run, as the contract means it (Q32)
     Status.ROUTED: ContractStatus.PENDING,
 }
 

@@ -120,6 +120,10 @@ def decode_base64(value: str) -> bytes:
 
 NOT_BLANK = ("must not be blank", _filled)
 CLEAN = ("must not contain control characters", is_clean)
+CLEAN_LINES = (
+    "must not contain control characters other than line breaks",
+    lambda value: is_clean(value.replace("\r", "").replace("\n", "")),
+)
 UTF8 = ("must be text that UTF-8 can hold", lambda value: not _SURROGATES.search(value))
 NO_NUL = ("must not contain the character NUL", has_no_nul)
 MSISDN_MESSAGE = (

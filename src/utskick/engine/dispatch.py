@@ -22,7 +22,7 @@ from utskick.domain.status import Status
 from utskick.engine.failpoints import Failpoints
 from utskick.engine.limits import AccountLimits
 from utskick.engine.receipts import Receipts
-from utskick.engine.retry import Policy, RetryContext, choose, next_move
+from utskick.engine.retry import Policy, RetryContext, carriers, choose, next_move, unsent
 from utskick.store.database import PASSING
 from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.attempts import Attempts, AttemptStart
@@ -94,11 +94,11 @@ class Dispatch:
         elif loaded.erased:
             reason = Reason("erased", "its content was erased before a provider accepted it")
             await self._settle(
-                job, replace(delivery, next=()), Move(Status.FAILED, reason=reason), None
+                job, replace(delivery, next=()), unsent(Status.FAILED, reason, delivery), None
             )
         elif now >= delivery.expires_at:
             reason = Reason("expired", "it expired before a provider accepted it")
-            await self._settle(job, delivery, Move(Status.EXPIRED, reason=reason), None)
+            await self._settle(job, delivery, unsent(Status.EXPIRED, reason, delivery), None)
         else:
             await self._advance(job, loaded)
 
@@ -170,7 +170,7 @@ class Dispatch:
     async def _attempt(self, job: Job, loaded: ClaimedDelivery) -> None:
         delivery, draft = loaded.delivery, loaded.draft
         channel = self._context.channels[delivery.channel]
-        able = channel.able(draft)
+        able = carriers(channel.able(draft), delivery)
         if not able:
             reason = Reason(
                 "no-account", "no provider account of this municipality can carry the message"
@@ -269,12 +269,16 @@ class Dispatch:
                 "the worker was interrupted during the attempt; it may or may not have been sent",
             )
         )
-        move = next_move(
-            outcome, delivery, self._retry_context(loaded, account, channel.able(loaded.draft))
-        )
+        able = carriers(channel.able(loaded.draft), delivery)
+        move = next_move(outcome, delivery, self._retry_context(loaded, account, able))
         await self._settle(job, delivery, move, account)
 
     async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:
+        reports = (
+            account is not None
+            and move.status in (Status.SENT, Status.UNCERTAIN)
+            and self._reports(delivery, account)
+        )
         await self._record(
             job,
             Settlement(
@@ -284,6 +288,7 @@ class Dispatch:
                 job.id,
                 account,
                 self._context.clock(),
+                reports=reports,
                 types=self._types,
             ),
         )
@@ -300,11 +305,7 @@ class Dispatch:
                 status=move.status,
             )
             await self._finished.put(job.id)
-        elif (
-            move.status in (Status.SENT, Status.UNCERTAIN)
-            and account
-            and self._reports(delivery, account)
-        ):
+        elif settlement.reports:
             with suppress(*PASSING):  # maintenance applies what waits
                 await self._context.receipts.catch_up(delivery, account, move.reference)
 

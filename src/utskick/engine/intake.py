@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from utskick.domain.channel import Channel, Plan, RequestContext
@@ -29,7 +29,8 @@ class AcceptRequest:
     """One request to accept: the plan of a channel, the caller, and how it is to be answered.
 
     ``answer``: makes the asynchronous answer, which is kept with an Idempotency-Key; None where the
-    answer comes later.
+    answer comes later. ``limit``: of a synchronous call whose answer is final, how long it waits;
+    no attempt is begun after it.
     """
 
     channel: Channel
@@ -38,6 +39,11 @@ class AcceptRequest:
     awaited: bool
     key: Key | None = None
     answer: Callable[[NumberedRequest], Replay] | None = None
+    limit: timedelta | None = None
+
+    def final(self, now: datetime) -> bool:
+        """Return whether the answer is final. Nothing that is sent later is waited for."""
+        return self.limit is not None and (self.plan.send_at is None or self.plan.send_at <= now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,10 @@ class Intake:
     def number(self, request: AcceptRequest) -> NumberedRequest:
         now, plan = self._clock(), request.plan
         due = max(now, plan.send_at) if plan.send_at else now
+        expires = plan.valid_until or min(due, now + HORIZON) + LIFETIME
+        final = request.final(now)
+        if request.limit is not None and final:
+            expires = min(expires, now + request.limit)
         return NumberedRequest(
             batch_id=plan.batch_id or new_id(),
             caller=request.caller,
@@ -82,8 +92,9 @@ class Intake:
             ids=[(new_id(), new_id()) for _ in plan.recipients],
             created_at=now,
             due_at=due,
-            expires_at=plan.valid_until or min(due, now + HORIZON) + LIFETIME,
+            expires_at=expires,
             awaited=request.awaited,
+            final=final,
             types=self._types,
         )
 

@@ -15,7 +15,7 @@ from utskick.domain.delivery import Delivery
 from utskick.domain.errors import NotFound
 from utskick.store.database import Database
 from utskick.store.group_commit import GroupCommit
-from utskick.store.messages.receipts import Arrival, ReceiptRows
+from utskick.store.messages.receipts import Arrival, ReceiptRows, SettledAttempt
 
 _FIRST = UUID(int=0)
 #: Receipts that one sweep reads.
@@ -30,9 +30,7 @@ class Receipts:
         self._channels = channels
         self._clock = clock
         self._swept = _FIRST
-        self._catch_ups: GroupCommit[tuple[UUID, str | None, str | None], None] = GroupCommit(
-            self._catch_up
-        )
+        self._catch_ups: GroupCommit[SettledAttempt, None] = GroupCommit(self._catch_up)
 
     async def take(self, channel_name: str, hook: ProviderCallback) -> int:
         """Verify, store and apply the receipts of a call. Returns how many it held."""
@@ -53,14 +51,15 @@ class Receipts:
     async def catch_up(
         self, delivery: Delivery, account: str | None, reference: str | None
     ) -> None:
-        """Apply what was reported of a delivery before it was settled."""
-        await self._catch_ups.put((delivery.id, account, reference))
+        """Apply what was reported of a delivery before it was settled, then notify its call."""
+        notify = delivery.message_id if delivery.awaited else None
+        await self._catch_ups.put(SettledAttempt(delivery.id, account, reference, notify))
 
-    async def _catch_up(
-        self, group: Sequence[tuple[UUID, str | None, str | None]]
-    ) -> Sequence[None]:
+    async def _catch_up(self, group: Sequence[SettledAttempt]) -> Sequence[None]:
         for receipt_id in await self._rows.waiting_for(group):
             await self._rows.apply(receipt_id)
+        if awaited := [attempt.awaited for attempt in group if attempt.awaited is not None]:
+            await self._rows.notify(awaited)
         return [None] * len(group)
 
     async def sweep(self, older_than: float, give_up_after: float) -> None:

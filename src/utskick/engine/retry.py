@@ -1,6 +1,8 @@
 """The move after an attempt, from outcome, delivery and context.
 
-Pure: no clock, no random numbers, no I/O.
+Pure: no clock, no random numbers, no I/O. The worst open attempt decides: while an attempt of a
+delivery is in doubt, nothing follows by another account or another way, and the delivery ends as
+uncertain (docs/explanation/uncertain-deliveries.md has the table).
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class Policy:
 class RetryContext:
     """What the decision depends on besides outcome and delivery.
 
-    ``able``: accounts that can carry the draft, in order. ``random``: 0 ≤ x < 1.
+    ``able``: accounts that may carry the draft, in order (``carriers``). ``random``: 0 ≤ x < 1.
     """
 
     account: str
@@ -64,13 +66,36 @@ def next_move(outcome: Outcome, delivery: Delivery, context: RetryContext) -> Mo
             return Move(Status.DELIVERED if delivered else Status.SENT, reference=reference)
         case Rejected(reason, polite):
             code = DECLINED + reason.code if polite else reason.code
-            return Move(Status.FAILED, reason=Reason(code, reason.sentence, reason.provider_code))
+            refusal = Reason(code, reason.sentence, reason.provider_code)
+            return unsent(Status.FAILED, refusal, delivery)
         case Uncertain(reason):
             return _uncertain(reason, delivery, context)
         case Deferred(reason, retry_after):
             return _again(reason, delivery, context, retry_after or timedelta(0))
         case Misconfigured(reason):
             return _again(reason, delivery, context, context.policy.misconfigured)
+
+
+def unsent(status: Status, reason: Reason, delivery: Delivery) -> Move:
+    """Return the move of a delivery that ends without having been accepted.
+
+    ``status``: failed, expired or cancelled. While an earlier attempt is in doubt the delivery is
+    held as uncertain, and its event records the status.
+    """
+    if delivery.doubts:
+        return Move(Status.UNCERTAIN, reason=reason, noted=status)
+    return Move(status, reason=reason)
+
+
+def carriers(able: Sequence[str], delivery: Delivery) -> tuple[str, ...]:
+    """Return the accounts that may carry the delivery now, of those that are able to.
+
+    While an attempt is in doubt, only the account that made it: another one would send a second
+    copy.
+    """
+    if delivery.doubts:
+        return tuple(account for account in able if account == delivery.account)
+    return tuple(able)
 
 
 def _uncertain(reason: Reason, delivery: Delivery, context: RetryContext) -> Move:
@@ -90,7 +115,7 @@ def _again(reason: Reason, delivery: Delivery, context: RetryContext, at_least: 
     rounds = max(1, delivery.attempts // max(1, len(context.able)))
     due = context.now + max(at_least, back_off(rounds, context.random, context.policy))
     if due >= delivery.expires_at:
-        return Move(Status.EXPIRED, reason=reason)
+        return unsent(Status.EXPIRED, reason, delivery)
     return Move(Status.DEFERRED, due=due, reason=reason)
 
 

@@ -68,9 +68,14 @@ class SyncWaiters:
         for message_id in message_ids:
             self._awaited[message_id] = AwaitedMessage(batch_id, rest, single, asyncio.Event())
 
+    @property
+    def full(self) -> bool:
+        """Whether a further call could not wait."""
+        return self._waiting >= self._most
+
     async def wait(self, message_ids: Iterable[UUID], seconds: float) -> bool:
         """Return whether all were settled in time; False at once where ``most`` wait already."""
-        if self._waiting >= self._most:
+        if self.full:
             return False
         events = [self._awaited[m].event for m in message_ids]
         self._waiting += 1

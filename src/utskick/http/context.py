@@ -24,6 +24,7 @@ from utskick.store.database import Database
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
+from utskick.store.messages.withdrawals import Withdrawals
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class ApiContext:
     progress: Progress
     conversations: Conversations
     resolutions: Resolutions
+    withdrawals: Withdrawals
     directory: DatabaseDirectory
     keeps_contacts: bool
     receivers: WebhookClient

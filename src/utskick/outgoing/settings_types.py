@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -122,11 +122,14 @@ class ChannelSection(Section):
     ``carried``: members that are applied at acceptance or stored in the draft
     (``Channel.completed``); units that differ only in these share a channel instance. ``fixed``:
     members of the service as a whole, which no unit may override. Any other member gives the unit
-    a channel instance of its own, with its own connections.
+    a channel instance of its own, with its own connections. ``unsettled``: what becomes of a
+    message that is not settled when its synchronous call stops waiting; always carried.
     """
 
     carried: ClassVar[frozenset[str]] = frozenset()
     fixed: ClassVar[frozenset[str]] = frozenset()
+
+    unsettled: Literal["cancel", "continue"] = "continue"
 
 
 class TlsSection(Section):

@@ -73,7 +73,7 @@ def test_it_is_a_channel() -> None:
     assert [(f.path, f.operation, f.short, f.many, f.limit) for f in seen.forms] == [
         ("webmessage", "sendWebMessage", None, False, 96 << 20)
     ]
-    assert seen.not_found == {"unknown-case"}
+    assert seen.not_found == {"unknown-case", "no-legal-id"}
     assert seen.accounts[2] == Account("inside", "open-e", 1, 2)
 
 

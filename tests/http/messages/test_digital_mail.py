@@ -112,3 +112,21 @@ async def test_what_is_no_html_and_no_pdf_is_refused_with_its_place(client: Clie
     fields = {v["field"] for v in answer.json["violations"]}
     assert "attachments[0].content" in fields
     assert "body" in fields
+
+
+async def test_the_contact_text_may_have_several_lines(client: Client) -> None:
+    one = number(7, "61")
+    text = "Kontaktcenter\r\nVardagar 8–17"
+    sender = {"supportInfo": {"text": text, "url": "https://example.se"}}
+    answer = await client.post(
+        f"/2281/{ORGANIZATION}/digital-mail", mail(await citizen(client, one), sender=sender)
+    )
+    assert answer.status == 201, answer.text
+    await client.until(
+        f"/2281/status/batch/{answer.json['batchId']}",
+        lambda b: b["messages"][0]["deliveries"][0]["status"] == "SENT",
+    )
+    bad = {"supportInfo": {"text": "Kontakt\tcenter"}}
+    answer = await client.post(f"/2281/{ORGANIZATION}/digital-mail", mail(str(uuid4()), sender=bad))
+    assert answer.status == 400
+    assert "other than line breaks" in answer.text

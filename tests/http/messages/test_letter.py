@@ -92,7 +92,7 @@ async def test_the_answer_and_the_status_name_every_leg(client: Client) -> None:
     assert message["deliveries"][0]["messageType"] == "LETTER"
     batch = f"/2281/status/batch/{answer.json['batchId']}"
     found = await client.until(
-        batch, lambda b: b["messages"][0]["deliveries"][-1]["status"] == "SENT"
+        batch, lambda b: b["messages"][0]["deliveries"][-1]["lifecycle"] == "sent"
     )
     legs = found["messages"][0]["deliveries"]
     assert [leg["messageType"] for leg in legs] == ["DIGITAL_MAIL", "SNAIL_MAIL"]
@@ -197,7 +197,7 @@ async def test_letters_gather_until_their_batch_is_closed_and_are_handed_over_on
         [delivery] = answer.json["deliveries"]
         assert (delivery["messageType"], delivery["status"], delivery["lifecycle"]) == (
             "SNAIL_MAIL",
-            "PENDING",
+            "SENT",
             "gathered",
         )
         deliveries.append(delivery["deliveryId"])
@@ -207,7 +207,7 @@ async def test_letters_gather_until_their_batch_is_closed_and_are_handed_over_on
         assert (closed.status, closed.text) == (200, "")
     status = f"/2281/status/batch/{batch}"
     found = await client.until(
-        status, lambda b: all(m["deliveries"][0]["status"] == "SENT" for m in b["messages"])
+        status, lambda b: all(m["deliveries"][0]["lifecycle"] == "sent" for m in b["messages"])
     )
     assert [m["deliveries"][0]["deliveryId"] for m in found["messages"]] == deliveries
     assert sorted(entry["key"] for entry in await client.all_received("snail_mail")) == sorted(
@@ -216,7 +216,7 @@ async def test_letters_gather_until_their_batch_is_closed_and_are_handed_over_on
     late = await client.post(f"/2281/snail-mail?batchId={batch}", snail())
     assert late.json["deliveries"][0]["lifecycle"] == "gathered"
     await client.post(f"/2281/snail-mail/batch/{batch}")
-    await client.until(status, lambda b: b["messages"][-1]["deliveries"][0]["status"] == "SENT")
+    await client.until(status, lambda b: b["messages"][-1]["deliveries"][0]["lifecycle"] == "sent")
     assert len(await client.all_received("snail_mail")) == 4
 
 
@@ -234,7 +234,7 @@ async def test_letters_from_text_and_cover_pages_are_printed(client: Client) -> 
     await client.post(f"/2281/snail-mail/batch/{batch}")
     await client.until(
         f"/2281/status/batch/{batch}",
-        lambda b: all(m["deliveries"][0]["status"] == "SENT" for m in b["messages"]),
+        lambda b: all(m["deliveries"][0]["lifecycle"] == "sent" for m in b["messages"]),
     )
     printed = await client.all_received("snail_mail")
     assert len(printed) == 4
@@ -276,17 +276,18 @@ async def test_two_municipalities_may_name_their_batches_alike(client: Client) -
     await client.post(f"/2281/snail-mail/batch/{batch}")
     await client.until(
         f"/2281/status/batch/{batch}",
-        lambda b: b["messages"][0]["deliveries"][0]["status"] == "SENT",
+        lambda b: b["messages"][0]["deliveries"][0]["lifecycle"] == "sent",
     )
     other = (await client.get(f"/2262/status/batch/{batch}")).json
     assert [
-        (m["deliveries"][0]["deliveryId"], m["deliveries"][0]["status"]) for m in other["messages"]
-    ] == [(own["2262"], "PENDING")]
+        (m["deliveries"][0]["deliveryId"], m["deliveries"][0]["lifecycle"])
+        for m in other["messages"]
+    ] == [(own["2262"], "gathered")]
     assert [entry["key"] for entry in await client.all_received("snail_mail")] == [own["2281"]]
     await client.post(f"/2262/snail-mail/batch/{batch}")
     await client.until(
         f"/2262/status/batch/{batch}",
-        lambda b: b["messages"][0]["deliveries"][0]["status"] == "SENT",
+        lambda b: b["messages"][0]["deliveries"][0]["lifecycle"] == "sent",
     )
     assert [entry["key"] for entry in await client.all_received("snail_mail")] == list(own.values())
 
@@ -309,7 +310,7 @@ async def test_a_letter_posted_twice_with_one_key_is_printed_once(client: Client
     await client.post(f"/2281/snail-mail/batch/{batch}")
     await client.until(
         f"/2281/status/batch/{batch}",
-        lambda b: all(m["deliveries"][0]["status"] == "SENT" for m in b["messages"]),
+        lambda b: all(m["deliveries"][0]["lifecycle"] == "sent" for m in b["messages"]),
     )
     assert len(await client.all_received("snail_mail")) == 2
 
@@ -386,7 +387,7 @@ async def test_letters_end_with_a_hand_over_that_a_person_has_made_again(
     ).json["lifecycle"] in ("queued", "sending", "sent")
     status = f"/2281/status/batch/{batch}"
     await client.until(
-        status, lambda b: all(m["deliveries"][0]["status"] == "SENT" for m in b["messages"])
+        status, lambda b: all(m["deliveries"][0]["lifecycle"] == "sent" for m in b["messages"])
     )
     assert len(await client.all_received("snail_mail")) == 2
 

@@ -161,3 +161,14 @@ async def test_a_text_too_long_for_one_way_is_no_fault_of_another(client: Client
     }
     assert told == {"EMAIL": ("SENT", None), "SMS": ("FAILED", "unfit")}
     assert await client.received("sms", "+46701740616") == []
+
+
+async def test_two_identical_elements_are_one_message(client: Client) -> None:
+    party = await settle_on(client, ("SMS", "+46701740605", False))
+    twice = [message(party), message(party), message(party, message="En annan text.")]
+    answer = await client.post("/2281/messages", {"messages": twice})
+    assert answer.status == 201, answer.text
+    ids = [m["messageId"] for m in answer.json["messages"]]
+    assert ids[0] == ids[1] != ids[2]
+    texts = [r["text"] for r in await client.received("sms", "+46701740605")]
+    assert sorted(texts) == sorted([MESSAGE, "En annan text."])

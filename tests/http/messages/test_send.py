@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from tests.http.conftest import Client
+from tests.http.pdf import encoded
 
 SMS = {"mobileNumber": "+46701740605", "message": "Skolan är stängd i dag."}
 EMAIL = {
@@ -305,3 +307,51 @@ async def test_a_number_that_json_does_not_have_is_no_text(client: Client, numbe
     assert (
         await client.post("/2281/sms", {**SMS, "message": f"Det var {number} i fältet."})
     ).status == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (
+            "digital-invoice",
+            {
+                "party": {"partyId": str(uuid4())},
+                "type": "INVOICE",
+                "details": {
+                    "amount": 100,
+                    "dueDate": "2035-01-31",
+                    "paymentReferenceType": "SE_OCR",
+                    "paymentReference": "12345674",
+                    "accountType": "BANKGIRO",
+                    "accountNumber": "5050-1055",
+                },
+                "files": [
+                    {
+                        "contentType": "application/pdf",
+                        "content": encoded("Faktura"),
+                        "filename": "f.pdf",
+                    }
+                ],
+            },
+        ),
+        (
+            "2120002411/digital-mail",
+            {"party": {"partyIds": [str(uuid4())]}, "contentType": "text/plain", "body": "Hej"},
+        ),
+        (
+            "webmessage",
+            {
+                "party": {
+                    "partyId": str(uuid4()),
+                    "externalReferences": [{"key": "flowInstanceId", "value": "356"}],
+                },
+                "message": "Hej",
+                "sendAsOwner": True,
+            },
+        ),
+    ],
+)
+async def test_a_party_that_nobody_knows_is_a_404(client: Client, path: str, body: Any) -> None:
+    answer = await client.post(f"/2281/{path}", body)
+    assert (answer.status, answer.json["title"]) == (404, "Not Found"), answer.text
+    assert answer.json["deliveryId"]

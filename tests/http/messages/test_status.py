@@ -173,3 +173,15 @@ async def test_reports_need_the_secret(client: Client) -> None:
     assert (await client.post("/receipts/sms/nobody/sandbox", report)).status == 404
     assert (await client.post("/receipts/sms/link/sandbox", "not json")).status == 400
     assert (await client.post("/receipts/sms/link/sandbox", report)).status == 200
+
+
+async def test_a_report_that_came_before_the_answer_is_in_the_synchronous_answer(
+    client: Client,
+) -> None:
+    answer = await client.post("/2281/sms", {**SMS, "mobileNumber": "+46700000011"})
+    [delivery] = answer.json["deliveries"]
+    assert (delivery["status"], delivery["lifecycle"]) == ("SENT", "delivered")
+    story = (await client.get(f"/2281/status/delivery/{delivery['deliveryId']}")).json["events"]
+    assert [event["status"] for event in story] == ["queued", "sending", "sent", "delivered"]
+    times = [event["timestamp"] for event in story]
+    assert times == sorted(times)

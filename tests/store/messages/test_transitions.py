@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
 from utskick.store.messages.receipts import Arrival, ReceiptRows
 from utskick.store.messages.resolutions import Decision, Resolutions
 from utskick.store.messages.settlement import Settlement
+from utskick.store.messages.withdrawals import Withdrawals
 
 MID = "2281"
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -102,18 +103,35 @@ async def hand_over(case: Case) -> None:
 
 
 async def receipt(case: Case) -> None:
-    if case.target.value in [report.value for report in Report]:
+    """A reported failure leaves in doubt what an earlier attempt left in doubt."""
+    if case.target is Status.UNCERTAIN and case.delivery.status is Status.SENT:
+        await case.database.pool.execute(
+            "UPDATE deliveries SET doubts = 1 WHERE id = $1", case.delivery.id
+        )
+        await receipt(replace(case, target=Status.FAILED))
+    elif case.target.value in [report.value for report in Report]:
         report = Receipt("p", Report(case.target.value), case.delivery.id, None, NOW)
         rows = ReceiptRows(case.database)
         await rows.apply(await rows.keep(Arrival("sms", "a", report, NOW)))
 
 
 async def resolve(case: Case) -> None:
-    choices = {Status.QUEUED: "resend", Status.FAILED: "give-up"}
+    choices = {Status.QUEUED: "resend", Status.FAILED: "give-up", Status.SENT: "sent"}
     if case.target in choices:
         choice = choices[case.target]
         decision = Decision(MID, case.delivery.id, choice, "joe01doe", NOW, NOW + DAY)  # type: ignore[arg-type]
         await Resolutions(case.database).decide(decision, change())
+
+
+async def withdraw(case: Case) -> None:
+    """What is in doubt already stays so."""
+    if case.target is Status.UNCERTAIN and case.delivery.status is not Status.SENDING:
+        await case.database.pool.execute(
+            "UPDATE deliveries SET doubts = 1 WHERE id = $1", case.delivery.id
+        )
+    if case.target in (Status.UNCERTAIN, Status.CANCELLED):
+        given = case.delivery
+        await Withdrawals(case.database).withdraw(MID, given.batch_id, [given.message_id], NOW)
 
 
 MADE: dict[Transition, Callable[[Case], Awaitable[None]]] = {
@@ -125,6 +143,7 @@ MADE: dict[Transition, Callable[[Case], Awaitable[None]]] = {
     Transition.HAND_OVER: hand_over,
     Transition.RECEIPT: receipt,
     Transition.RESOLVE: resolve,
+    Transition.WITHDRAW: withdraw,
 }
 
 

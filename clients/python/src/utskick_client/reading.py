@@ -66,9 +66,13 @@ def delivery_status(delivery_id: str) -> Call[DeliveryResult]:
 
 
 def resolve_delivery(
-    delivery_id: str, decision: Literal["resend", "give-up"]
+    delivery_id: str, decision: Literal["sent", "not-sent", "resend", "give-up"]
 ) -> Call[DeliveryResult]:
-    """Resolve an uncertain delivery: send it again, possibly as a second copy, or give it up."""
+    """Resolve an uncertain delivery.
+
+    ``sent``, ``not-sent``: somebody has found out. ``resend``: send it again, possibly as a second
+    copy. ``give-up``: end it as failed.
+    """
     return post(
         DeliveryResult, path_of("deliveries", delivery_id, "resolve"), {"decision": decision}
     )

@@ -47,7 +47,10 @@ class Reason(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryEvent(Result):
-    """Event of a delivery; ``timestamp`` is Swedish local time, as everywhere in the contract."""
+    """Event of a delivery; ``timestamp`` is Swedish local time, as everywhere in the contract.
+
+    ``became``: the delivery's status after it, where it differs from ``status``.
+    """
 
     timestamp: datetime
     status: str
@@ -56,6 +59,7 @@ class DeliveryEvent(Result):
     provider_reference: str | None = None
     reason: Reason | None = None
     actor: str | None = None
+    became: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.directory_ports import LegalIds, Neighbours
 from utskick.domain.errors import NotBuilt
+from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared, Ready
 
@@ -59,6 +60,7 @@ class DigitalInvoiceChannel(ChannelDefaults):
     titled = True
     integration = "DigitalMailSender"
     label = "Digital faktura"
+    history_facts = HistoryFacts(in_statistics=False)
     forms: tuple[SendEndpoint, ...] = FORMS
     ahead = 200
 
@@ -69,6 +71,7 @@ class DigitalInvoiceChannel(ChannelDefaults):
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._legal_ids = legal_ids
         self._clock = clock
         ordered = sorted(settings.accounts.items(), key=lambda item: item[1].priority)

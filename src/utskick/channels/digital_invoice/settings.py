@@ -44,6 +44,7 @@ class DigitalInvoiceSettings(ChannelSection):
     #: All of them are applied by ``plan``.
     carried: ClassVar = frozenset({"subject", "content_limit", "length_digit"})
 
+    unsettled: Literal["cancel", "continue"] = "cancel"
     subject: Line = "Faktura"
     content_limit: int = Field(1_000_000, ge=10_000, le=10_000_000)
     length_digit: tuple[str, ...] = ()

@@ -100,6 +100,7 @@ class DigitalMailChannel(ChannelDefaults):
         self, settings: DigitalMailSettings, neighbours: Neighbours, clock: Clock = utc_now
     ) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._lookup = MailboxLookup(neighbours.directory, clock)
         self._composer = Composer(settings, clock)
         in_order = sorted(settings.accounts.items(), key=lambda item: item[1].priority)

@@ -114,7 +114,7 @@ def _support_info(content: Mapping[str, Any], default: Mapping[str, str]) -> str
     return "".join(
         (
             "<Supportinfo>",
-            element("Text", info["text"]),
+            element("Text", info["text"].replace("\r\n", "\n").replace("\r", "\n")),
             optional("URL", info.get("url")),
             optional("PhoneNumber", info.get("phoneNumber")),
             optional("EmailAdress", info.get("emailAddress")),  # spelling of the schema

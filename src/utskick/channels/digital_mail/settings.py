@@ -52,13 +52,16 @@ def _host(text: str) -> str:
 
 
 Host = Annotated[str, AfterValidator(_host)]
+_Lines = Annotated[
+    str, StringConstraints(pattern=r"^[^\x00-\x09\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]+$")
+]
 _Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\ufffe\uffff]+$")]
 
 
 class SupportInfoSettings(Section):
     """Contact information for the citizen (Message.xsd v3, SupportInfo)."""
 
-    text: Annotated[_Line, Field(max_length=1024)]
+    text: Annotated[_Lines, Field(max_length=1024)]
     email_address: (
         Annotated[str, StringConstraints(pattern=r"^[^\s@]+@[^\s@]+\.[^\s@]+$", max_length=256)]
         | None
@@ -218,6 +221,7 @@ class DigitalMailSettings(ChannelSection):
 
     carried: ClassVar = frozenset({"organization", "subject", "support_info"})
 
+    unsettled: Literal["cancel", "continue"] = "cancel"
     organization: Organization | None = None
     subject: Annotated[_Line, Field(max_length=255)] = "Meddelande"
     support_info: SupportInfoSettings = SupportInfoSettings(text="Kontakta oss om du har frågor.")

@@ -100,6 +100,7 @@ class EmailChannel(ChannelDefaults):
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._signatures = Signatures(dict(settings.dkim))
         self._encoded = AttachmentCache()
         self._transports = {

@@ -62,6 +62,7 @@ class LetterChannel(ChannelDefaults):
 
     def __init__(self, settings: LetterSettings) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002
         if not isinstance(request, LetterRequest):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from utskick.domain.validators import Line
 from utskick.outgoing.settings_types import ChannelSection
@@ -17,4 +17,5 @@ class LetterSettings(ChannelSection):
 
     carried: ClassVar = frozenset({"subject"})
 
+    unsettled: Literal["cancel", "continue"] = "cancel"
     subject: Line = "Brev"

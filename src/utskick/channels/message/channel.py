@@ -24,7 +24,7 @@ from utskick.domain.directory_ports import Contact, Directory, Method
 from utskick.domain.leg import Leg
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared, Route, Routed
-from utskick.domain.recipient import Recipient, national_to_msisdn
+from utskick.domain.recipient import Recipient, national_to_msisdn, once_each
 
 #: Channel name by contact method.
 CHANNELS: Final = {Method.SMS: "sms", Method.EMAIL: "email", Method.PUSH: "push"}
@@ -68,26 +68,28 @@ class MessageChannel(ChannelDefaults):
 
     def __init__(self, settings: MessageSettings, directory: Directory) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._directory = directory
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:  # noqa: ARG002
         if not isinstance(request, MessageRequest):
             raise TypeError(f"{type(request).__name__} is not a message request")
-        is_single = len(request.messages) == 1
+        recipients, entries = once_each(
+            Recipient(
+                "",
+                m.party.party_id,
+                m.reference,
+                content=m.stored_members(),
+                own_legs=self._legs(m),
+            )
+            for m in request.messages
+        )
+        is_single = len(recipients) == 1
         urgent = request.priority == "HIGH"
         return Plan(
             content={},
-            recipients=[
-                Recipient(
-                    "",
-                    m.party.party_id,
-                    m.reference,
-                    content=m.stored_members(),
-                    own_legs=self._legs(m),
-                )
-                for m in request.messages
-            ],
-            entries=range(len(request.messages)),
+            recipients=recipients,
+            entries=entries,
             priority=(Priority.HIGH if urgent else Priority.NORMAL)
             if is_single
             else (Priority.NORMAL if urgent else Priority.BULK),

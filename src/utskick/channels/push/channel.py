@@ -32,6 +32,7 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import utc_now
 from utskick.domain.directory_ports import Neighbours, Subscription, SubscriptionLookup
 from utskick.domain.errors import Invalid, NotBuilt, Violation
+from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
 from utskick.domain.preparation import READY, Prepared, Route, Routed
 from utskick.domain.recipient import once_each
@@ -79,6 +80,7 @@ class PushChannel(ChannelDefaults):
     message_type = "PUSH"
     integration = "Push"
     label = "Pushnotis"
+    history_facts = HistoryFacts(in_contract=False, in_statistics=False)
     forms: tuple[SendEndpoint, ...] = FORMS
     legs: tuple[str, ...] = ("push",)
     ahead = 200
@@ -91,6 +93,7 @@ class PushChannel(ChannelDefaults):
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._subscriptions = subscriptions
         self._clock = clock
         self._accounts = {

@@ -25,6 +25,7 @@ from utskick.domain.channel import (
 )
 from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.errors import Invalid, NotBuilt, Violation
+from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.recipient import Recipient
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
@@ -95,6 +96,7 @@ class SlackChannel(ChannelDefaults):
     message_type = "SLACK"
     integration = "Slack"
     label = "Slack"
+    history_facts = HistoryFacts(in_statistics=False)
     failure_title = "Unable to send Slack message"
     forms = (
         SendEndpoint(
@@ -110,6 +112,7 @@ class SlackChannel(ChannelDefaults):
 
     def __init__(self, settings: SlackSettings) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._accounts = {
             name: _OpenSlackAccount(name, account) for name, account in settings.accounts.items()
         }

@@ -73,6 +73,7 @@ class SmsChannel(ChannelDefaults):
 
     def __init__(self, settings: SmsSettings, accounts: Sequence[SmsAccount]) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._accounts = {
             account.name: account
             for account in sorted(accounts, key=lambda account: account.settings.priority)

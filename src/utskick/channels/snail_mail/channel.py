@@ -123,6 +123,7 @@ class SnailMailChannel(ChannelDefaults):
 
     def __init__(self, settings: SnailMailSettings, neighbours: Neighbours) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self.gathering = BatchPolicy(
             "snail-mail/batch/{batchId}",
             "triggerSnailMailBatchProcessing",

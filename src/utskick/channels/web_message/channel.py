@@ -59,12 +59,13 @@ class WebMessageChannel(ChannelDefaults):
     integration = "OepIntegrator"
     label = "Webbmeddelande"
     forms = FORMS
-    not_found = frozenset({UNKNOWN_CASE})
+    not_found = ChannelDefaults.not_found | {UNKNOWN_CASE}
 
     def __init__(
         self, settings: WebMessageSettings, directory: LegalIds, clock: Clock = utc_now
     ) -> None:
         self._settings = settings
+        self.unsettled = settings.unsettled
         self._directory = directory
         self._clock = clock
         self._instances = {

@@ -174,7 +174,7 @@ def uncertain_text(channels: Sequence[ChannelResult], url: str) -> str:
         f"{len(uncertain) - len(held)} of them; {len(held)} are still held."
     ]
     for delivery in held[:_MAX_VISIBLE]:
-        body = '{"decision": "resend"}'  # or "give-up"
+        body = '{"decision": "resend"}'  # or "sent", "not-sent", "give-up"
         lines.append(f"  curl --json '{body}' {url}/2281/deliveries/{delivery.delivery_id}/resolve")
     return "\n".join(lines)
 

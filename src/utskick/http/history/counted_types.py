@@ -12,6 +12,7 @@ class CountedTypes:
 
     ``routed``: those whose requests are counted by the channel that carried them. ``listed``: those
     that statistics by department list; ``counted``: those that statistics of one department count.
+    ``beyond``: those that the contract's statistics do not count.
     """
 
     def __init__(self, channels: Mapping[str, Channel], order: Sequence[str]) -> None:
@@ -20,6 +21,7 @@ class CountedTypes:
         self.by_type = {each.message_type: each for each in channels.values()}
         self.every = self.ordered(self.by_type)
         self.routed = self._those(lambda each: bool(set(each.legs) - {each.name}))
+        self.beyond = frozenset(self._those(lambda each: not each.history_facts.in_statistics))
         self.listed = self._those(lambda each: each.history_facts.listed_by_department)
         self.counted = self._those(lambda each: each.history_facts.counted_by_department)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from pydantic import BaseModel, create_model
@@ -18,6 +18,9 @@ from utskick.http.operation.schemas import Int32, Int64, LocalTime, Response, me
 
 class HistoryResponse(Response):
     """A delivery in the history."""
+
+    additions: ClassVar = frozenset({"lifecycle", "message_id", "delivery_id", "reference", "sms"})
+    only_known_types: ClassVar[bool] = True
 
     message_type: MessageType | None = member("Type of the message")
     status: MessageStatus | None = member("Status in the terms of the contract")
@@ -64,6 +67,8 @@ class PagingMetaData(Response):
 
 class Status(Response):
     """Number of messages of a batch by outcome."""
+
+    additions: ClassVar = frozenset({"pending"})
 
     successful: Int32 | None = member("Messages with at least one sent delivery", 13)
     unsuccessful: Int32 | None = member("Messages without a sent delivery", 2)
@@ -116,6 +121,8 @@ class Recipient(Response):
 class UserMessage(Response):
     """A message of a user."""
 
+    additions: ClassVar = frozenset({"batch_id", "reference", "erased"})
+
     message_id: str | None = member(
         "Id of the message to one recipient", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d"
     )
@@ -150,6 +157,8 @@ class UserMessages(Response):
 class StatisticsCounter(Response):
     """Number of deliveries by outcome."""
 
+    additions: ClassVar = frozenset({"not_sent", "pending", "awaiting_feedback"})
+
     sent: Int32 | None = member("Sent deliveries", 13)
     failed: Int32 | None = member("Failed deliveries", 2)
     not_sent: Int32 | None = member("Deliveries that a provider declined", 0)
@@ -167,12 +176,17 @@ class StatisticsModels:
             "Deliveries by type; those of routed requests by the channel that carried them",
             {
                 **_counters(plain),
-                **{kind: _routed(kind, types.legs([kind])) for kind in types.routed},
+                **{kind: _routed(kind, types) for kind in types.routed},
             },
+            additions=types.beyond,
         )
         letter_counters = _counters(types.legs(types.listed), types.listed)
         by_department = _model(
-            "DepartmentLetterStatistics", "Letters of one department", letter_counters, _DEPARTMENT
+            "DepartmentLetterStatistics",
+            "Letters of one department",
+            letter_counters,
+            _DEPARTMENT,
+            additions=frozenset(types.listed),
         )
         self.letters = _model(
             "DepartmentStatistics",
@@ -185,15 +199,18 @@ class StatisticsModels:
             "Letters and SMS of one calling system and department",
             _counters(types.legs(types.counted), types.counted),
             {**_ORIGIN, **_DEPARTMENT},
+            additions=frozenset(types.listed),
         )
 
 
-def _routed(kind: str, legs: Sequence[str]) -> type[BaseModel]:
+def _routed(kind: str, types: CountedTypes) -> type[BaseModel]:
+    listed = kind in types.listed  # the contract has no undeliverable letters (Q23)
     return _model(
         f"{kind.title()}Statistics",
         f"Requests of the type {kind}, by the channel that carried them",
-        _counters(legs),
-        {"UNDELIVERABLE": (Int32, "Requests that no channel could carry", 2)},
+        _counters(types.legs([kind])),
+        {_UNDELIVERABLE: (Int32, "Requests that no channel could carry", 2)},
+        additions=types.beyond | ({_UNDELIVERABLE} if listed else frozenset()),
     )
 
 
@@ -205,6 +222,7 @@ def _list_of(model: type[BaseModel]) -> Any:
     return list[model]  # type: ignore[valid-type]
 
 
+_UNDELIVERABLE: Final = "UNDELIVERABLE"
 _DEPARTMENT: dict[str, Any] = {
     "DEPARTMENT": (
         str,
@@ -222,8 +240,14 @@ def _model(
     description: str,
     counters: Mapping[str, Any],
     others: Mapping[str, tuple[Any, str, Any]] | None = None,
+    *,
+    additions: frozenset[str] = frozenset(),
 ) -> type[BaseModel]:
-    """Build a response model. ``others``: type, description and example by member."""
+    """Build a response model.
+
+    ``others``: type, description and example by member. ``additions``: members that the contract
+    does not have.
+    """
     fields: dict[str, Any] = {
         key: (kind | None, member(text, example, alias=key))
         for key, (kind, text, example) in (others or {}).items()
@@ -232,5 +256,6 @@ def _model(
         kind: (model | None, member(f"Deliveries of the type {kind}", alias=kind))
         for kind, model in counters.items()
     }
-    made: type[BaseModel] = create_model(name, __base__=Response, __doc__=description, **fields)
+    made: type[Response] = create_model(name, __base__=Response, __doc__=description, **fields)
+    made.additions = additions
     return made

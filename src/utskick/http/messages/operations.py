@@ -201,8 +201,10 @@ RESOLVE: Final = Operation(
     path=f"{_OWN}/deliveries/{{deliveryId}}/resolve",
     summary="Decide on a delivery with an unknown outcome",
     description="A delivery whose provider call ended without an answer is held in the status "
-    "`uncertain`. `resend` makes a further attempt, which may deliver a second copy; `give-up` "
-    "ends it as failed.",
+    "`uncertain`. `sent` and `not-sent` settle it by what somebody has found out: after "
+    "`not-sent` it is sent anew, by another account or way where this one fails. `resend` makes a "
+    "further attempt by the same account, which may deliver a second copy, and leaves the earlier "
+    "one in doubt; `give-up` ends it as failed.",
     tag="Resolving Resources",
     scope="deliveries:resolve",
     audit=Audit(Action.RESOLVE, ("deliveryId",)),

@@ -66,6 +66,7 @@ def event_of(event: DeliveryEvent) -> dict[str, Any]:
         {
             "timestamp": swedish(event.at),
             "status": event.status,
+            "became": event.became,
             "attempt": event.attempt,
             "provider": event.account,
             "providerReference": event.reference,

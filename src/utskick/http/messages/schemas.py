@@ -5,7 +5,7 @@ Results, statuses and problems, with the members of the contract and those of Ut
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import RootModel
@@ -22,6 +22,8 @@ class MessageType(RootModel[str]):
 
     The values are those of the installed channels.
     """
+
+    is_message_type: ClassVar[bool] = True
 
 
 class MessageStatus(RootModel[ContractWord]):
@@ -49,7 +51,12 @@ class DeliveryEvent(Response):
     timestamp: LocalTime | None = member(
         "Swedish local time without zone", "2026-02-25T15:54:39.254123"
     )
-    status: str | None = member("The new life-cycle status", "sent")
+    status: str | None = member("What happened, as a life-cycle status", "sent")
+    became: str | None = member(
+        "The life-cycle status of the delivery after it, where that differs: `uncertain` after a "
+        "refusal, when an earlier attempt may have been accepted",
+        "uncertain",
+    )
     attempt: int | None = member("Number of the attempt", 1)
     provider: str | None = member("Provider account", "link")
     provider_reference: str | None = member("Id of the message at the provider", "abc-123")
@@ -59,6 +66,19 @@ class DeliveryEvent(Response):
 
 class DeliveryResult(Response):
     """One message by one channel to one recipient."""
+
+    additions: ClassVar = frozenset(
+        {
+            "lifecycle",
+            "attempts",
+            "message_id",
+            "batch_id",
+            "reference",
+            "routed_to",
+            "reason",
+            "events",
+        }
+    )
 
     delivery_id: UUID | None = member("Id of the delivery", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3e")
     message_type: MessageType | None = member("Type of the message")
@@ -92,6 +112,8 @@ class SmsMeasure(Response):
 class MessageResult(Response):
     """A message to one recipient, and its deliveries."""
 
+    additions: ClassVar = frozenset({"batch_id", "reference", "sms"})
+
     message_id: UUID | None = member(
         "Id of the message to one recipient", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d"
     )
@@ -108,6 +130,8 @@ class MessageResult(Response):
 
 class MessageBatchResult(Response):
     """Result of a request with several recipients, in the order of the request."""
+
+    additions: ClassVar = frozenset({"reference", "counts", "duplicates", "sms"})
 
     batch_id: UUID | None = member(
         "Id of the batch: all messages of one request", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"

@@ -9,13 +9,14 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import orjson
 from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 
 from utskick.domain.channel import Channel, RequestContext, SendEndpoint
-from utskick.domain.errors import Invalid, NotBuilt, Violation
+from utskick.domain.errors import Invalid, NotBuilt, Unavailable, Violation
 from utskick.domain.message import Key, NumberedRequest, Replay
 from utskick.engine.intake import AcceptRequest, DuplicateRequest
 from utskick.http.context import ApiContext
@@ -86,6 +87,9 @@ class SendOperation:
             awaited,
             key,
             None if awaited else self._replay,
+            timedelta(seconds=self._service.sync_wait)
+            if awaited and plan.unsettled == "cancel"
+            else None,
         )
         return await self._accept(wish, self._service.intake.number(wish))
 
@@ -106,6 +110,11 @@ class SendOperation:
     async def _accept(self, wish: AcceptRequest, numbered: NumberedRequest) -> Response:
         waited_for = [message_id for message_id, _ in numbered.ids] if wish.awaited else []
         channel, settlements = self._channel, self._service.settlements
+        if numbered.final and settlements.full:
+            raise Unavailable(
+                "too many synchronous calls wait for their outcome; nothing was accepted",
+                headers={"Retry-After": "5"},
+            )
         settlements.expect(numbered.batch_id, waited_for, rest_of(channel), single=not channel.legs)
         try:
             async with answering(more=len(numbered.ids) / _ROWS):
@@ -120,8 +129,15 @@ class SendOperation:
                     return await self._settled.of_earlier(wish, earlier.mark)
             if not wish.awaited:
                 return self._accepted(numbered)
-            await settlements.wait(waited_for, self._service.sync_wait)
+            settled = await settlements.wait(waited_for, self._service.sync_wait)
             async with answering(more=len(numbered.ids) / _ROWS):
+                if numbered.final and not settled:
+                    await self._service.withdrawals.withdraw(
+                        wish.caller.municipality_id,
+                        numbered.batch_id,
+                        waited_for,
+                        self._service.clock(),
+                    )
                 return await self._settled.of(wish, numbered)
         finally:
             settlements.forget(waited_for)

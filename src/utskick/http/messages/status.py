@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Literal
 from uuid import UUID
 
 import orjson
@@ -24,21 +23,23 @@ from utskick.http.wire.params import Parameters, flag
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
 from utskick.store.history.status import DeliveryEvent, DeliveryState
-from utskick.store.messages.resolutions import Decision
+from utskick.store.messages.resolutions import Choice, Decision
 
 
 class ResolveRequest(Body):
     """A decision on an uncertain delivery.
 
-    ``resend``: make a further attempt, which may deliver a second copy. ``give-up``: end it as
-    failed.
+    ``sent``, ``not-sent``: somebody has found out, at the provider or the recipient. ``resend``:
+    make a further attempt, which may deliver a second copy. ``give-up``: end it as failed.
     """
 
     model_config = ConfigDict(json_schema_extra={"required": ["decision"]})
 
-    decision: Literal["resend", "give-up"] = Field(
-        description="`resend`: make a further attempt, which may deliver a second copy. "
-        "`give-up`: end it as failed",
+    decision: Choice = Field(
+        description="`sent`: it is known to have been sent. `not-sent`: it is known not to have "
+        "been sent; it is sent again, by another account or way where this one fails. `resend`: "
+        "nothing is known; the same account makes a further attempt, which may deliver a second "
+        "copy. `give-up`: nothing is known; end it as failed",
         examples=["resend"],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -57,26 +57,34 @@ class SyncResponse:
         Its call still waits, or its process ended.
         """
         batch_id = wish.plan.batch_id or mark
-        found = await self._states(wish, batch_id, None if wish.plan.batch_id is None else [mark])
-        unsettled = any(
-            state.status not in rest_of(self._channel)
-            for states in found.values()
-            for state in states
-        )
-        # The mark was made by the machine's clock, not by the database's.
-        if unsettled and utc_now() < made_at(mark) + timedelta(seconds=self._service.sync_wait + 1):
-            raise StillRunning(
-                "the first request with this Idempotency-Key has not been answered yet",
-                headers={"Retry-After": "2"},
-            )
+        wanted = None if wish.plan.batch_id is None else [mark]
+        found = await self._states(wish, batch_id, wanted)
+        if self._unsettled(found):
+            wait = timedelta(seconds=self._service.sync_wait + 1)
+            # The mark was made by the machine's clock, not by the database's.
+            if utc_now() < made_at(mark) + wait:
+                raise StillRunning(
+                    "the first request with this Idempotency-Key has not been answered yet",
+                    headers={"Retry-After": "2"},
+                )
+            now = self._service.clock()
+            if wish.final(now):
+                await self._service.withdrawals.withdraw(
+                    wish.caller.municipality_id, batch_id, list(found), now
+                )
         answer = await self._answer(wish, batch_id, list(found))
         answer.headers["Idempotency-Replayed"] = "true"
         return answer
 
+    def _unsettled(self, found: Mapping[UUID, list[DeliveryState]]) -> bool:
+        rest = rest_of(self._channel)
+        return any(state.status not in rest for states in found.values() for state in states)
+
     async def _answer(self, wish: AcceptRequest, batch_id: UUID, ids: Sequence[UUID]) -> Response:
         municipality_id = wish.caller.municipality_id
         found = await self._states(wish, batch_id, ids)
-        error = self._failure([state for states in found.values() for state in states])
+        states = [state for states in found.values() for state in states]
+        error = self._failure(states, final=wish.limit is not None)
         if error is not None:
             answer = of_error(error)
         elif self._form.many:
@@ -123,19 +131,19 @@ class SyncResponse:
                     found.setdefault(state.message_id, []).append(state)
         return found
 
-    def _failure(self, states: list[DeliveryState]) -> UtskickError | None:
+    def _failure(self, states: list[DeliveryState], *, final: bool) -> UtskickError | None:
         """Return the problem where the only delivery failed, else None.
 
-        In the form of the contract with the ids (contract 0.3).
+        In the form of the contract with the ids (contract 0.3). ``final``: one that was given up
+        because the call does not wait any longer has failed, too.
         """
         if self._form.lenient or len(states) != 1:
             return None
         [state] = states
         reason = state.reason
-        if (
-            contract_status(state.status, reason.code if reason else None)
-            is not ContractStatus.FAILED
-        ):
+        given_up = final and state.status in (Status.CANCELLED, Status.EXPIRED)
+        word = contract_status(state.status, reason.code if reason else None)
+        if word is not ContractStatus.FAILED and not given_up:
             return None
         missing = reason is not None and reason.code in self._channel.not_found
         if (own := self._channel.failure_title) is not None:

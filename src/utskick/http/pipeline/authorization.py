@@ -39,6 +39,7 @@ class Authorization:
         grant: AccessGrant | None = None
         try:
             grant = await self._grant(request)
+            request.state.strict = grant.strict
             self._door.check_scope(grant, self._scope)
             if municipality_id in self._served:
                 self._door.check_municipality(grant, municipality_id)

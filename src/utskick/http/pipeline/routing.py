@@ -22,6 +22,7 @@ from utskick.domain.errors import UtskickError
 from utskick.http.context import ApiContext
 from utskick.http.operation import PUBLIC, Operation, RateClass, Route
 from utskick.http.operation.operation import ChangeEndpoint, ReadEndpoint
+from utskick.http.operation.strict import Strict
 from utskick.http.pipeline.audit import AuditRecorder
 from utskick.http.pipeline.authorization import Authorization
 from utskick.http.pipeline.rate_limit import RateLimiter
@@ -94,6 +95,13 @@ class _Endpoint:
         self._serve = route.endpoint
         self._stages = stages
         self._service = service
+        self._strict = Strict(
+            frozenset(
+                channel.message_type
+                for channel in service.channels.values()
+                if channel.history_facts.in_contract
+            )
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
@@ -115,6 +123,8 @@ class _Endpoint:
         except ClientDisconnect:
             log.info("client-disconnected", operation=self._operation.id)
             return
+        if getattr(request.state, "strict", False):
+            answer = await self._strict.answer(self._operation, answer)
         await answer(scope, receive, send)
 
     async def _audited(self, request: Request, recorder: AuditRecorder) -> Response:

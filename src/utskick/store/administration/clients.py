@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from utskick.store.database import Database
+
+Contract = Literal["open", "strict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Client:
     """A client.
 
     ``digest``: of its secret, None where it has none. ``old_digest``: valid until ``old_until``.
-    ``public_keys``: a JWK set.
+    ``public_keys``: a JWK set. ``contract``: ``strict`` for exactly the contract's answers.
     """
 
     id: str
@@ -31,6 +33,7 @@ class Client:
     public_keys: Mapping[str, Any] | None = None
     revoked_at: datetime | None = None
     used_at: datetime | None = None
+    contract: Contract = "open"
 
     def digests(self, now: datetime) -> tuple[str, ...]:
         """Return the digests of the secrets that are valid at a time."""
@@ -49,7 +52,7 @@ class Clients:
         done = await self._database.pool.execute(
             """
             INSERT INTO clients (id, municipalities, scopes, secret_digest, public_keys,
-                created_at) VALUES ($1, $2, $3, $4, $5, $6)
+                created_at, contract) VALUES ($1, $2, $3, $4, $5, $6, $7)
             ON CONFLICT (id) DO NOTHING
             """,
             client.id,
@@ -58,6 +61,7 @@ class Clients:
             client.digest,
             client.public_keys,
             client.created_at,
+            client.contract,
         )
         return done == "INSERT 0 1"
 
@@ -106,6 +110,15 @@ class Clients:
             scopes,
         )
 
+    async def set_contract(self, client_id: str, contract: Contract) -> bool:
+        """Set the form of answers. False: there is no such client, or it has been revoked."""
+        done = await self._database.pool.execute(
+            "UPDATE clients SET contract = $2 WHERE id = $1 AND revoked_at IS NULL",
+            client_id,
+            contract,
+        )
+        return done == "UPDATE 1"
+
     async def revoke(self, client_id: str, now: datetime) -> bool:
         """Revoke a client. False: there is no such client, or it was revoked before."""
         done = await self._database.pool.execute(
@@ -146,7 +159,7 @@ class Clients:
 
 _SELECT = """
 SELECT id, municipalities, scopes, secret_digest, old_secret_digest, old_secret_until, public_keys,
-    created_at, revoked_at, used_at
+    created_at, revoked_at, used_at, contract
 FROM clients
 """
 
@@ -163,4 +176,5 @@ def _client(row: Any) -> Client:
         row["public_keys"],
         row["revoked_at"],
         row["used_at"],
+        row["contract"],
     )

@@ -39,7 +39,10 @@ class DeliveryState:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryEvent:
-    """An event of a delivery: an attempt that began, or a change of status."""
+    """An event of a delivery: an attempt that began, or a change of status.
+
+    ``became``: the status that the delivery had after it, where that is another.
+    """
 
     at: datetime
     status: str
@@ -48,6 +51,7 @@ class DeliveryEvent:
     reference: str | None
     reason: Reason | None
     actor: str | None
+    became: str | None = None
 
 
 _STRIDE = 5000
@@ -100,18 +104,19 @@ class History:
             """
             SELECT delivery_id, started_at AS at, 'sending' AS status, number AS attempt, account,
                 NULL AS reference, NULL AS reason_code,
-                NULL AS reason, NULL AS provider_code, NULL AS actor, 0 AS kind, 0::bigint AS id
+                NULL AS reason, NULL AS provider_code, NULL AS actor, 0 AS kind, 0::bigint AS id,
+                NULL AS became
             FROM attempts WHERE municipality_id = $1 AND delivery_id = ANY($2::uuid[])
             UNION ALL
             SELECT delivery_id, at, status, attempt, account, reference, reason_code, reason,
-                provider_code, actor, 1, id
+                provider_code, actor, 1, id, became
             FROM unnest($2::uuid[]) AS k(key) CROSS JOIN LATERAL (
                 SELECT * FROM events WHERE delivery_id = k.key ORDER BY id OFFSET 0) e
             WHERE municipality_id = $1
             UNION ALL
             SELECT id, created_at, CASE WHEN recorded IS NULL THEN 'queued'
                 ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
-                CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0
+                CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0, NULL
             FROM deliveries WHERE municipality_id = $1 AND id = ANY($2::uuid[])
             ORDER BY at, kind, id
             """,
@@ -128,6 +133,7 @@ class History:
                 r["reference"],
                 _reason(r),
                 r["actor"],
+                r["became"],
             )
             found[r["delivery_id"]].append(event)
         return found

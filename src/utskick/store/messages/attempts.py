@@ -48,36 +48,51 @@ _BEGIN: Final = f"""
     SELECT id FROM begun
 """  # noqa: S608
 
-_SETTLES: Final = allowed(Transition.SETTLE, "d.status", "w.status")
+#: A late answer of an attempt that another worker gave up settles that attempt; one that is
+#: uncertain itself brings nothing new.
+_SETTLES: Final = (
+    allowed(Transition.SETTLE, "d.status", "w.status")
+    + " AND (d.status = 'sending' OR NOT w.doubt)"
+)
 _SETTLES_UNCALLED: Final = allowed(Transition.SETTLE_UNCALLED, "d.status", "w.status")
 
-#: Parameters: the columns of ``w`` and of ``again`` (``_columns``); $22: statuses that a
-#: synchronous call waits for; $23: statuses after which nothing kept for an attempt is needed.
+#: While an attempt is in doubt, the delivery keeps the reason of the doubt; what came of later
+#: attempts is told by their events.
+_KEEPS_REASON: Final = "w.doubts > 0 AND NOT w.doubt AND w.status IN ('uncertain', 'deferred')"
+
+#: Parameters: the columns of ``w`` and of ``again`` (``_columns``); ``doubts``: how many attempts
+#: are in doubt after this one, so that a late answer takes back the doubt about it. $24: statuses
+#: that a synchronous call waits for; $25: statuses after which nothing kept for an attempt is
+#: needed.
 _SETTLE: Final = f"""
     WITH w AS (
         SELECT * FROM unnest($1::text[], $2::uuid[], $3::smallint[], $4::text[], $5::text[],
             $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[], $11::text[],
             $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[], $16::bigint[],
-            $17::int[])
+            $17::int[], $18::smallint[], $19::boolean[])
         AS w(municipality_id, id, attempt, status, account, reference, reason_code, reason,
-            provider_code, doubt, tried, at, due, actor, noted, job, uncalled)),
+            provider_code, doubt, tried, at, due, actor, noted, job, uncalled, doubts, reports)),
     again AS (
-        SELECT * FROM unnest($18::uuid[], $19::text[], $20::int[], $21::bytea[])
+        SELECT * FROM unnest($20::uuid[], $21::text[], $22::int[], $23::bytea[])
         AS a(id, lane, level, payload)),
     moved AS (
         UPDATE deliveries d
         SET status = w.status, reference = coalesce(w.reference, d.reference),
-            reason_code = w.reason_code, reason = w.reason, provider_code = w.provider_code,
-            doubts = d.doubts + w.doubt::int, tried = string_to_array(w.tried, ' '),
+            reason_code = CASE WHEN {_KEEPS_REASON} THEN coalesce(d.reason_code, w.reason_code)
+                ELSE w.reason_code END,
+            reason = CASE WHEN {_KEEPS_REASON} THEN coalesce(d.reason, w.reason)
+                ELSE w.reason END,
+            provider_code = CASE WHEN {_KEEPS_REASON} THEN d.provider_code
+                ELSE w.provider_code END,
+            doubts = w.doubts, tried = string_to_array(w.tried, ' '),
             updated_at = w.at, attempts = w.attempt,
-            secret = CASE WHEN w.status = ANY($23) THEN NULL ELSE d.secret END,
-            frozen = CASE
-                WHEN w.due IS NOT NULL AND NOT w.doubt AND d.doubts = 0 THEN NULL
-                ELSE d.frozen END
+            secret = CASE WHEN w.status = ANY($25) THEN NULL ELSE d.secret END,
+            frozen = CASE WHEN w.due IS NOT NULL AND w.doubts = 0 THEN NULL ELSE d.frozen END
         FROM w WHERE d.id = ANY($2) AND d.id = w.id AND d.municipality_id = w.municipality_id
             AND d.attempts = w.attempt - w.uncalled
             AND CASE w.uncalled WHEN 0 THEN {_SETTLES} ELSE {_SETTLES_UNCALLED} END
-        RETURNING d.id, d.message_id, d.awaited AND w.status = ANY($22) AS settled),
+        RETURNING d.id, d.message_id, d.expires_at,
+            d.awaited AND NOT w.reports AND w.status = ANY($24) AS settled),
     noted AS (
         INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
             reason_code, reason, provider_code, actor, at, became)
@@ -89,7 +104,8 @@ _SETTLE: Final = f"""
         DELETE FROM pgqueuer WHERE id = ANY(ARRAY(SELECT w.job FROM w JOIN moved USING (id)))),
     next AS (
         INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
-        SELECT again.level, again.lane, again.payload, now() + (w.due - w.at), 'queued'
+        SELECT again.level, again.lane, again.payload,
+            now() + least(w.due - w.at, greatest(moved.expires_at - w.at, interval '0')), 'queued'
         FROM again JOIN w USING (id) JOIN moved USING (id) WHERE w.due IS NOT NULL),
     called AS MATERIALIZED (
         SELECT pg_notify('utskick_work', lane)
@@ -212,6 +228,8 @@ def _columns(group: Sequence[Settlement]) -> list[list[Any]]:
             s.move.noted.value if s.move.noted else None,
             s.job_id,
             int(s.uncalled),
+            s.delivery.doubts + s.move.doubt,
+            s.reports,
         )
         for s in group
     ]

@@ -32,8 +32,8 @@ _FIRST, _LAST = UUID(int=0), UUID(int=2**128 - 1)
 
 _COLUMNS: Final = f"""
     d.id, d.message_id, d.status, d.priority, d.attempts, d.tried, d.doubts, d.account,
-    d.created_at, d.expires_at, d.next, d.frozen, d.secret, m.department, b.organization_number,
-    b.message_type AS batch_type, {CONTENT}
+    d.created_at, d.expires_at, d.next, d.frozen, d.secret, d.awaited, m.department,
+    b.organization_number, b.message_type AS batch_type, {CONTENT}
 """
 
 #: The message and the batch of ``d``, each looked up by its key: OFFSET 0 keeps the planner from
@@ -183,4 +183,5 @@ def read_delivery(row: Any) -> Delivery:
         next=tuple(row["next"]),
         encloses=row["batch_id"] if row["batch_type"] == HAND_OVER else None,
         month=month_of_value(row["destination"]),
+        awaited=row["awaited"],
     )

@@ -101,17 +101,22 @@ class FollowUps:
             follow_up = _FollowUp(
                 first, Route(channel, ""), message_type, tuple(rest), settlement.at
             )
-            await self._add(connection, follow_up)
+            await self._add(connection, follow_up, falls_back=True)
 
-    async def _add(self, connection: Connection, follow_up: _FollowUp) -> None:
+    async def _add(
+        self, connection: Connection, follow_up: _FollowUp, *, falls_back: bool = False
+    ) -> None:
+        """Add the delivery. One that a caller has withdrawn meanwhile falls back to nothing."""
         first, route, delivery_id = follow_up.first, follow_up.route, new_id()
         key = self._database.vault.of(first.municipality_id, first.month)
-        await connection.execute(
+        added = await connection.fetchval(
             f"""
             INSERT INTO deliveries ({DELIVERY_COLUMNS})
             SELECT $3, municipality_id, batch_id, message_id, $4, $5, priority, $6, $8, $8,
                 greatest(expires_at, $9), awaited, $7, 'queued'
             FROM deliveries WHERE municipality_id = $1 AND id = $2
+                AND (NOT $10::boolean OR next <> '{{}}')
+            RETURNING true
             """,  # noqa: S608
             first.municipality_id,
             first.id,
@@ -122,7 +127,10 @@ class FollowUps:
             list(follow_up.rest),
             follow_up.at,
             follow_up.at + LIFETIME,
+            falls_back,
         )
+        if not added:
+            return
         priority = Priority(first.priority)
         job = (route.channel, priority, first.municipality_id, delivery_id, follow_up.at)
         await jobs.enqueue(connection, [job])

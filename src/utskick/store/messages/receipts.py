@@ -15,6 +15,15 @@ from utskick.store.database import Database
 from utskick.store.group_commit import GroupCommit
 from utskick.store.transitions import allowed, listed
 
+#: The status that a report (``best``) gives a delivery (``d``). A failure is that of one attempt:
+#: while another is in doubt, the delivery is.
+_THEN: Final = """(CASE WHEN best.report = 'failed' AND d.status = 'sent' AND d.doubts > 0
+    THEN 'uncertain' ELSE best.report END)"""
+
+#: A repeated report of the attempt that failed brings nothing new about the one in doubt.
+_NEWS: Final = """NOT (best.report = 'failed' AND d.status = 'uncertain'
+    AND best.reference IS NOT DISTINCT FROM d.reference AND d.reference IS NOT NULL)"""
+
 #: $1: ids of receipts. A delivery is found by its id, else by the provider's reference.
 _APPLY: Final = f"""
     WITH r AS (
@@ -34,19 +43,19 @@ _APPLY: Final = f"""
         ORDER BY r.found, (r.report = 'sent'), r.received_at, r.id),
     moved AS (
         UPDATE deliveries d
-        SET status = best.report, updated_at = best.received_at,
+        SET status = {_THEN}, updated_at = greatest(best.received_at, d.updated_at),
             reference = coalesce(d.reference, best.reference), reason_code = best.reason_code,
             reason = best.reason, provider_code = best.provider_code
         FROM best WHERE d.id = ANY(ARRAY(SELECT found FROM best)) AND d.id = best.found
-            AND {allowed(Transition.RECEIPT, "d.status", "best.report")}
-        RETURNING d.id, d.message_id, d.municipality_id, d.attempts, d.awaited,
-            best.id AS receipt),
+            AND {allowed(Transition.RECEIPT, "d.status", _THEN)} AND {_NEWS}
+        RETURNING d.id, d.message_id, d.municipality_id, d.attempts, d.awaited, d.status,
+            d.updated_at, best.id AS receipt),
     noted AS (
         INSERT INTO events (municipality_id, delivery_id, attempt, status, account, reference,
-            reason_code, reason, provider_code, actor, at)
+            reason_code, reason, provider_code, actor, at, became)
         SELECT moved.municipality_id, moved.id, moved.attempts, best.report, best.account,
             best.reference, best.reason_code, best.reason, best.provider_code, 'receipt',
-            best.received_at
+            moved.updated_at, nullif(moved.status, best.report)
         FROM best JOIN moved ON moved.receipt = best.id),
     notified AS MATERIALIZED (
         SELECT pg_notify('utskick_settled', message_id::text) FROM moved WHERE awaited),
@@ -72,6 +81,19 @@ class Arrival:
     account: str
     receipt: Receipt
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SettledAttempt:
+    """An attempt whose receipts may have come before its settlement.
+
+    ``awaited``: the message, where a synchronous call waits for it.
+    """
+
+    delivery_id: UUID
+    account: str | None
+    reference: str | None
+    awaited: UUID | None = None
 
 
 class ReceiptRows:
@@ -125,11 +147,15 @@ class ReceiptRows:
         await self._database.pool.execute(_APPLY, ids)
         return [None] * len(ids)
 
-    async def waiting_for(self, pairs: Sequence[tuple[UUID, str | None, str | None]]) -> list[UUID]:
-        """Return receipts that came before their settlement.
+    async def notify(self, message_ids: Sequence[UUID]) -> None:
+        """Notify the synchronous calls that wait for these messages."""
+        await self._database.pool.execute(
+            "SELECT pg_notify('utskick_settled', id::text) FROM unnest($1::uuid[]) AS w(id)",
+            message_ids,
+        )
 
-        ``pairs``: (delivery, account, reference) of each settlement.
-        """
+    async def waiting_for(self, attempts: Sequence[SettledAttempt]) -> list[UUID]:
+        """Return receipts that came before their settlement."""
         rows = await self._database.pool.fetch(
             """
             SELECT r.id FROM unnest($1::uuid[]) AS w(id) CROSS JOIN LATERAL (
@@ -142,9 +168,9 @@ class ReceiptRows:
                 WHERE account = w.account AND reference = w.reference AND state = 'waiting'
                 OFFSET 0) r
             """,
-            [delivery for delivery, _, _ in pairs],
-            [account for _, account, _ in pairs],
-            [reference for _, _, reference in pairs],
+            [attempt.delivery_id for attempt in attempts],
+            [attempt.account for attempt in attempts],
+            [attempt.reference for attempt in attempts],
         )
         return [row["id"] for row in rows]
 

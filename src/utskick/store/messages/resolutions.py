@@ -1,4 +1,8 @@
-"""A person's decision on a delivery that is held as uncertain."""
+"""A person's decision on a delivery that is held as uncertain.
+
+``sent`` and ``not-sent`` settle the attempts in doubt: somebody has found out. ``resend`` leaves
+them in doubt: what has been fixed stays fixed, and only the same account may send it again.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +23,37 @@ from utskick.store.messages.follow_ups import Ending, end_letters
 from utskick.store.messages.print_batches import HAND_OVER
 from utskick.store.transitions import allowed
 
+Choice = Literal["sent", "not-sent", "resend", "give-up"]
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A choice between sending the delivery once more and giving it up.
+    """What a person has found out or decided about a delivery.
 
-    ``actor``: who decided. ``expires``: until when a resend is tried.
+    ``actor``: who decided. ``expires``: until when a further attempt is tried.
     """
 
     municipality_id: str
     delivery_id: UUID
-    choice: Literal["resend", "give-up"]
+    choice: Choice
     actor: str
     at: datetime
     expires: datetime
 
 
-_RESEND: Final = Reason("resend", "somebody decided to send it again")
-_GIVEN_UP: Final = Reason("given-up", "somebody decided not to send it again")
+_AGAIN: Final = {
+    "resend": Reason("resend", "somebody decided to send it again"),
+    "not-sent": Reason("found-not-sent", "somebody found out that it had not been sent"),
+}
+_GIVEN_UP: Final = Reason(
+    "given-up", "somebody decided not to send it again; an earlier attempt may have been accepted"
+)
+_ENDED: Final = {
+    "sent": Move(
+        Status.SENT, reason=Reason("found-sent", "somebody found out that it had been sent")
+    ),
+    "give-up": Move(Status.FAILED, reason=_GIVEN_UP),
+}
 
 
 class Resolutions:
@@ -50,7 +67,7 @@ class Resolutions:
 
     async def decide(self, decision: Decision, change: AuditEntry) -> bool:
         """Carry out the decision. False: the delivery is not (or no longer) uncertain."""
-        carry_out = _resend if decision.choice == "resend" else _give_up
+        carry_out = _send_again if decision.choice in _AGAIN else _end
         async with self._database.of(decision.municipality_id).transaction() as connection:
             decided = await carry_out(connection, decision)
             if decided:
@@ -58,14 +75,22 @@ class Resolutions:
             return decided
 
 
-async def _resend(connection: Any, decision: Decision) -> bool:
+async def _send_again(connection: Any, decision: Decision) -> bool:
+    """Queue the delivery again.
+
+    Known not to have been sent, it starts anew; else the doubt stays, with what was fixed.
+    """
     municipality_id, delivery_id, now = decision.municipality_id, decision.delivery_id, decision.at
     row = await connection.fetchrow(
         f"""
         UPDATE deliveries
-        SET status = 'queued', doubts = 0, tried = '{{}}', frozen = NULL, updated_at = $3,
-            expires_at = greatest(expires_at, $4), reason_code = NULL, reason = NULL,
-            provider_code = NULL
+        SET status = 'queued', tried = '{{}}', updated_at = $3,
+            doubts = CASE WHEN $5 THEN 0 ELSE doubts END,
+            frozen = CASE WHEN $5 THEN NULL ELSE frozen END,
+            expires_at = greatest(expires_at, $4),
+            reason_code = CASE WHEN $5 THEN NULL ELSE reason_code END,
+            reason = CASE WHEN $5 THEN NULL ELSE reason END,
+            provider_code = CASE WHEN $5 THEN NULL ELSE provider_code END
         WHERE municipality_id = $1 AND id = $2
             AND {allowed(Transition.RESOLVE, "status", "'queued'")}
         RETURNING channel, priority, attempts, account
@@ -74,41 +99,44 @@ async def _resend(connection: Any, decision: Decision) -> bool:
         delivery_id,
         now,
         decision.expires,
+        decision.choice == "not-sent",
     )
     if row is None:
         return False
-    await _record(connection, decision, row, Status.QUEUED, _RESEND)
+    await _record(connection, decision, row, Status.QUEUED, _AGAIN[decision.choice])
     job = (row["channel"], Priority(row["priority"]), municipality_id, delivery_id, now)
     await jobs.enqueue(connection, [job])
     return True
 
 
-async def _give_up(connection: Any, decision: Decision) -> bool:
+async def _end(connection: Any, decision: Decision) -> bool:
     """End the delivery and erase what was kept for a further attempt.
 
     The letters of a hand-over end with it.
     """
     municipality_id, now = decision.municipality_id, decision.at
+    move = _ENDED[decision.choice]
+    assert move.reason is not None
     row = await connection.fetchrow(
         f"""
         UPDATE deliveries
-        SET status = 'failed', doubts = 0, tried = '{{}}', frozen = NULL, secret = NULL,
+        SET status = $6::text, doubts = 0, tried = '{{}}', frozen = NULL, secret = NULL,
             updated_at = $3, reason_code = $4, reason = $5, provider_code = NULL
         WHERE municipality_id = $1 AND id = $2
-            AND {allowed(Transition.RESOLVE, "status", "'failed'")}
+            AND {allowed(Transition.RESOLVE, "status", "$6::text")}
         RETURNING batch_id, message_type, attempts, account
         """,  # noqa: S608
         municipality_id,
         decision.delivery_id,
         now,
-        _GIVEN_UP.code,
-        _GIVEN_UP.sentence,
+        move.reason.code,
+        move.reason.sentence,
+        move.status.value,
     )
     if row is None:
         return False
-    await _record(connection, decision, row, Status.FAILED, _GIVEN_UP)
+    await _record(connection, decision, row, move.status, move.reason)
     if row["message_type"] == HAND_OVER:
-        move = Move(Status.FAILED, reason=_GIVEN_UP)
         await end_letters(
             connection,
             Ending(municipality_id, row["batch_id"], move, row["account"], now, decision.actor),

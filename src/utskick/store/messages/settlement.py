@@ -15,8 +15,9 @@ class Settlement:
     """The move of a delivery after an attempt, with what its event records.
 
     ``job_id``: the job to remove where the move is made. ``uncalled``: the attempt ended before its
-    call, and was never begun on disk. ``types``: the message type of each channel, for a leg that
-    may follow.
+    call, and was never begun on disk. ``reports``: its account may have reported already, and the
+    waiting call is notified when that has been applied. ``types``: the message type of each
+    channel, for a leg that may follow.
     """
 
     delivery: Delivery
@@ -27,6 +28,7 @@ class Settlement:
     at: datetime
     actor: str | None = None
     uncalled: bool = False
+    reports: bool = False
     types: Mapping[str, str] = field(default_factory=dict)
 
     @property
