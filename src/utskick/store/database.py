@@ -136,12 +136,13 @@ class Database:
             command_timeout=120,
             max_inactive_connection_lifetime=300,
             connection_class=ServiceConnection,
-            server_settings={"lock_timeout": str(int(self.limit * 800))} if self.limit else {},
         )
         return pool
 
     async def _prepare(self, connection: Any) -> None:
-        await _prepare(connection)
+        # Not at the connection's start: a pooler between would refuse what it does not know.
+        limit = f"; SET lock_timeout = {int(self.limit * 800)}" if self.limit else ""
+        await _prepare(connection, PLANNER + limit)
         if self._guard is not None:
             await self._guard.inspect(connection)
 
@@ -276,8 +277,8 @@ async def _keep(connection: Any) -> None:
     """
 
 
-async def _prepare(connection: Any) -> None:
-    await connection.execute(PLANNER)
+async def _prepare(connection: Any, settings: str) -> None:
+    await connection.execute(settings)
     await connection.set_type_codec(
         "jsonb",
         encoder=lambda value: b"\x01" + orjson.dumps(value),
