@@ -6,12 +6,13 @@ DOCS   := .venv-docs
 OPENAPI := tests/openapi
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench docs format lock wheel clean
+.PHONY: help demo serve test test-real check bench docs format lock wheel clean
 
 help:
 	@echo "make demo    send real messages through a sandbox and compare the ledgers"
 	@echo "make serve   run the service on http://127.0.0.1:8080, everything in ./var; nothing leaves the machine"
 	@echo "make test    all tests            make check   ruff, mypy, import-linter, sizes, OpenAPI, docs"
+	@echo "make test-real  the tests against Postfix, OpenSSH, Samba, nginx and node-smpp; as root, installs them from Debian and npm"
 	@echo "make docs    the documentation as a site in build/docs; a dead link fails"
 	@echo "make bench   the measurements     make bench ONLY=accept   one of them"
 	@echo "make wheel   build dist/*.whl     make lock    pin dependencies anew"
@@ -31,6 +32,11 @@ serve: $(VENV)/.done
 
 test: $(VENV)/.done
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# Against servers that nobody here wrote: each is started by the tests, used, and stopped.
+test-real: $(VENV)/.done
+	@tests/real/install
+	$(BIN)/pytest tests/real
 
 # The linters of the OpenAPI document come from npm, by a lock file; installed once.
 $(OPENAPI)/node_modules/.done: $(OPENAPI)/package.json $(OPENAPI)/package-lock.json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from dataclasses import replace
@@ -15,7 +16,7 @@ from utskick.bootstrap import stop_wanted
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.digital_mail import server as digital_mail
 from utskick.sandbox.digital_mail.server import DigitalMailSimulator
-from utskick.sandbox.faults import Faults
+from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.print_house import server as print_house
 from utskick.sandbox.print_house.server import PrintHouseSimulator
@@ -26,6 +27,16 @@ from utskick.sandbox.smtp_server import MailServer
 
 async def main() -> None:
     ledger, faults = Ledger(), Faults()
+    for rule in json.loads(os.environ.get("BENCH_FAULTS", "[]")):
+        faults.add(
+            FaultRule(
+                ProviderFault(rule["fault"]),
+                rule["provider"],
+                rule["recipient"],
+                rule.get("times"),
+                rule.get("seconds", 60.0),
+            )
+        )
     if "smtp" in sys.argv:
         server = MailServer(ledger, faults, Path(tempfile.mkdtemp(prefix="utskick-bench.")))
         await server.start()

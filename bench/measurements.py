@@ -11,7 +11,7 @@ import aiohttp
 import aiosmtplib
 import uvloop
 
-from bench import history_import, history_reads, mail, queueing, stage
+from bench import history_import, history_reads, illness, mail, queueing, stage
 from bench.result import Result
 from bench.throughput import (
     EMAIL_COUNT,
@@ -251,5 +251,7 @@ ALL: dict[str, Callable[[], list[Result]]] = {
     "history": history_reads.history,
     "young": queueing.young,
     "analyzed": queueing.analyzed,
+    "illness": illness.illness,
+    "blip": illness.blip,
     "import": history_import.import_history,
 }

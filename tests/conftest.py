@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,9 +16,13 @@ from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 from utskick.store.embedded import Embedded
 
+#: ``smbclient`` is a package, and beside it a script that impacket installs; pytest puts the folder
+#: of scripts before the packages.
+sys.path[:] = [folder for folder in sys.path if not Path(folder, "smbclient.py").is_file()]
+
 _SPINE = (
     "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, "
-    "workers, print_batches, pgqueuer"
+    "workers, print_batches, pgqueuer, circuits, circuit_events"
 )
 _READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = (
@@ -27,9 +32,18 @@ _DIRECTORY = (
 _AUTH = "clients, client_assertions, signing_keys"
 _KEPT = (
     "configuration, retention_rules, retention_places, retention_files, retention_protocol, "
-    "holds, attachment_uses"
+    "holds, attachment_uses, installation, restores"
 )
 TABLES = f"{_SPINE}, {_READ}, {_DIRECTORY}, {_AUTH}, {_KEPT}"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Collect ``tests/real`` only where it is named, as ``make test-real`` does."""
+    real = Path(__file__).parent / "real"
+    if collection_path != real:
+        return None
+    named = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
+    return None if any(path.is_relative_to(real) for path in named) else True
 
 
 def open_folder(prefix: str) -> Path:

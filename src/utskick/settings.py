@@ -51,11 +51,13 @@ class DatabaseSection(SettingsTable):
     """Section ``[database]``.
 
     ``url``: an external PostgreSQL (14 or later). Without it, an embedded one is started in
-    ``data.folder``. ``connections``: pool size.
+    ``data.folder``. ``connections``: pool size. ``after_promotion``: what follows when the server's
+    timeline has changed (a standby was promoted, or it was recovered to a point in time).
     """
 
     url: SecretStr | None = None
     connections: int = Field(default=12, ge=4, le=200)
+    after_promotion: Literal["check", "hold", "continue"] = "check"
 
 
 class VaultSection(SettingsTable):
@@ -86,7 +88,8 @@ class Http(SettingsTable):
     """Section ``[http]``: address of the API, and its limits.
 
     ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered
-    at once, with ``PENDING``. ``streams``: listeners to live progress at a time. ``rate``: calls a
+    at once, with ``PENDING``. ``database_timeout``: seconds a request waits for the database; 503
+    after it. ``streams``: listeners to live progress at a time. ``rate``: calls a
     second of one client. ``public_url``: address of the API for its clients, default
     ``auth.issuer``, else where it listens. ``contact_name``, ``contact_url``, ``contact_email``,
     ``terms``: whom to ask and the terms of use, in the API description.
@@ -96,6 +99,7 @@ class Http(SettingsTable):
     port: int = Field(default=8080, ge=0, le=65535)
     sync_wait: float = Field(default=15.0, gt=0, le=120)
     sync_waits: int = Field(default=1000, ge=0, le=100_000)
+    database_timeout: float = Field(default=5.0, ge=0.5, le=120)
     rate: float = Field(default=1000.0, ge=1, le=1_000_000)
     streams: int = Field(default=200, ge=1, le=10_000)
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")

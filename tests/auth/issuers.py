@@ -92,14 +92,14 @@ class Issuer:
 
 
 @asynccontextmanager
-async def issuing() -> AsyncIterator[Issuer]:
+async def issuing(port: int = 0) -> AsyncIterator[Issuer]:
     issuer = Issuer()
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", issuer._metadata)
     app.router.add_get("/keys", issuer._keys)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
     issuer.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield issuer

@@ -24,6 +24,7 @@ from tests.docs.pages import blocks, read
 LESSON = read("docs/tutorial/first-messages.md")
 GUIDE = read("docs/how-to/send-messages.md")
 PYTHON = read("docs/tutorial/python-client.md")
+ILLNESS = read("docs/how-to/when-a-provider-is-ill.md")
 #: The service of the tests has free ports; the lessons name the usual ones.
 API, VIEWER, RECEIVER = "http://127.0.0.1:8080", "http://127.0.0.1:8081", "127.0.0.1:9000"
 #: `make serve` puts `utskick` on the path of the virtual environment; the tests may run from another.
@@ -156,3 +157,11 @@ def test_the_python_lesson_prints_what_it_says(service: Service, folder: Path) -
     assert sent.endswith(" SENT")
     assert progress[-1].startswith("2 of 2 ")
     assert refused.startswith("400 (Violation(")
+
+
+def test_the_guide_to_an_ill_provider_ends_well(service: Service, folder: Path) -> None:
+    printed = bash(placed("\n".join(blocks(ILLNESS, "sh")), service), folder)
+    assert '"destination": "Min myndighetspost"' in printed
+    assert "Kivra delivers" in printed
+    assert '"status":"PENDING"' in printed
+    assert printed.endswith("all is well\n")

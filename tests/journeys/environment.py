@@ -111,7 +111,7 @@ class JourneyEnvironment:
         """Empty all tables except the keys, which the API process caches."""
         named = await self.rows(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> "
-            "'alembic_version' AND tablename NOT LIKE 'vault%'"
+            "'alembic_version' AND tablename NOT LIKE 'vault%' AND tablename <> 'installation'"
         )
         # Transactions of a killed process continue in the server until it notices, and hold locks.
         await self.rows(

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.conftest import open_folder
 from tests.journeys.conftest import SetUp
 from tests.journeys.environment import free_port
 from tests.journeys.process import SERVE, WORKER, Process
-from tests.journeys.stage import Stage, numbers, sms_to
+from tests.journeys.stage import Stage, eventually, numbers, sms_to
 from utskick.store.embedded import Embedded
 
 pytestmark = [
@@ -125,6 +126,54 @@ async def test_all_data_survives_kill_9_of_the_last_process(
     await expect_all_delivered(stage)
 
 
+async def post_until_accepted(stage: Stage, number: str) -> set[int]:
+    """Post until accepted; return the statuses of the responses before."""
+    found: set[int] = set()
+    async with asyncio.timeout(60):
+        while (
+            answer := await stage.post(
+                "sms?async=true", sms_to(number), Idempotency_Key=f"key-of-{number}"
+            )
+        ).status != 201:
+            found.add(answer.status)
+            assert int(answer.headers["Retry-After"]) > 0
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def test_a_server_that_is_killed_is_started_again_under_the_running_service(
+    set_up: SetUp, folder: Path
+) -> None:
+    """Twice, and with two processes that watch it: one starts it, the other joins."""
+    stage = await set_up()
+    service = await serve_here(stage, folder)
+    worker = await settle_here(stage, WORKER, folder, stage.environment.port)
+
+    async def started() -> bool:
+        return "worker-started" in worker.log_text
+
+    await eventually(started, "the worker has started", 20)
+    await stage.batch("sms", numbers(20))
+    await stage.providers.wait_for_messages(5)
+    refusals: set[int] = set()
+    for series in (1, 2):
+        server = server_of(folder)
+        os.kill(server, signal.SIGKILL)
+        for number in numbers(5, series):
+            refusals |= await post_until_accepted(stage, number)
+        assert server_of(folder) != server
+        assert runs(server_of(folder))
+    await expect_all_delivered(stage)
+    assert len(stage.accepted) == 30
+    assert refusals <= {503, 409}
+    assert service.alive
+    assert worker.alive
+    restarts = service.log_text.count("embedded-database-restarted")
+    assert restarts >= 2
+    ready = await stage.call("GET", "/health/ready")
+    assert ready.status == 200, ready
+
+
 async def refused(stage: Stage, folder: Path) -> str:
     """Return the message with which the service exits."""
     service = await settle_here(stage, SERVE, folder, free_port())
@@ -150,13 +199,13 @@ async def test_a_data_folder_of_another_user_is_rejected_with_a_message(
 
 
 @pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """Yield a disk of 16 MB, less than an empty database needs."""
-    disk = open_folder("utskick-small.")
+def small_disk(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Yield a disk of 16 MB, less than an empty database needs, or of the parameter's size."""
+    disk, size = open_folder("utskick-small."), getattr(request, "param", "16m")
     mounted = (
         os.geteuid() == 0
         and subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=False
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=False
         ).returncode
         == 0
     )
@@ -175,3 +224,40 @@ async def test_a_full_disk_is_reported_with_a_message(set_up: SetUp, small_disk:
     assert "is full" in message
     assert len(message) < 400
     assert not (small_disk / "var" / "postgres").exists(), "no half-made database is left"
+
+
+@pytest.mark.parametrize("small_disk", ["300m"], indirect=True)
+async def test_a_disk_that_fills_up_while_the_service_runs_is_down_and_then_up_again(
+    set_up: SetUp, small_disk: Path
+) -> None:
+    stage, folder = await set_up(), small_disk / "var"
+    service = await serve_here(stage, folder)
+    await stage.post("sms", sms_to(numbers(1)[0]))
+    try:
+        with (small_disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(65_536))
+
+        async def ready(status: int) -> bool:
+            answer = await stage.call("GET", "/health/ready")
+            return answer.status == status
+
+        async def is_down() -> bool:
+            return await ready(503)
+
+        async def is_up() -> bool:
+            return await ready(200)
+
+        await eventually(is_down, "a full disk is DOWN", 20)
+        for number in numbers(5, 1):
+            answer = await stage.post("sms?async=true", sms_to(number))
+            assert answer.status in (201, 503), answer
+            assert answer.status == 201 or int(answer.headers["Retry-After"]) > 0
+        (small_disk / "ballast").unlink()
+        await eventually(is_up, "there is room again", 90)
+        assert await post_until_accepted(stage, numbers(1, 2)[0]) <= {503}
+        await expect_all_delivered(stage)
+        assert service.alive
+    finally:
+        service.terminate()
+        await service.exit_status(30)

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.conftest import open_folder
-from utskick.domain.errors import DatabaseFault
+from utskick.domain.errors import DatabaseFault, Unavailable
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
-from utskick.store.database import Database
+from utskick.store.database import Database, answering
+from utskick.store.deadline import LIMIT, Deadline
 
 
 class Line:
@@ -88,3 +89,42 @@ async def test_a_database_is_not_opened_with_another_key_than_it_was_encrypted_w
     rotated = Database(database.url, size=2, vault=Vault(Cipher([b"x" * 32, bytes(32)])))
     await rotated.open()
     await rotated.close()
+
+
+async def test_a_server_that_does_not_answer_is_left_in_time(
+    line: tuple[Line, Database], database: Database
+) -> None:
+    """Its connections pass nothing on: neither the statement nor its cancellation ends."""
+    wire, behind_it = line
+    await behind_it.open()
+    try:
+        async with behind_it.pool.acquire() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+        wire.cut()
+        LIMIT.set(0.3)
+        async with asyncio.timeout(30):
+            with pytest.raises(Unavailable, match="in time"):
+                async with answering():
+                    await behind_it.pool.fetchval("SELECT 1")
+            async with answering(more=20):  # over a new connection
+                assert await behind_it.pool.fetchval("SELECT 2") == 2
+    finally:
+        behind_it.pool.terminate()
+
+
+async def test_a_deadline_leaves_a_cancellation_by_others_alone() -> None:
+    async def waits() -> None:
+        async with Deadline(60):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(waits())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_deadline_keeps_a_fault_that_came_first() -> None:
+    with pytest.raises(ValueError, match="first"):
+        async with Deadline(60):
+            raise ValueError("first")

@@ -106,3 +106,33 @@ async def test_a_second_writer_starts_when_enough_is_waiting() -> None:
     assert groups == [1, 20]
     gate.set()
     await asyncio.gather(first, *rest)
+
+
+async def test_a_fault_of_the_connection_is_not_split() -> None:
+    groups: list[int] = []
+
+    async def write(items: Sequence[int]) -> Sequence[int]:
+        groups.append(len(items))
+        raise OSError
+
+    batching = GroupCommit(write, split=(Exception,), whole=(OSError,))
+    found = await asyncio.gather(batching.put(1), batching.put(2), return_exceptions=True)
+    assert all(isinstance(f, OSError) for f in found)
+    assert groups == [2]
+
+
+async def test_a_caller_that_has_left_does_not_end_the_splitting_of_its_group() -> None:
+    gate = asyncio.Event()
+
+    async def write(items: Sequence[int]) -> Sequence[int]:
+        await gate.wait()
+        raise ValueError
+
+    batching = GroupCommit(write, split=(ValueError,))
+    left, stayed = (asyncio.create_task(batching.put(i)) for i in (1, 2))
+    await asyncio.sleep(0)
+    left.cancel()
+    gate.set()
+    found = await asyncio.gather(left, stayed, return_exceptions=True)
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert isinstance(found[1], ValueError)

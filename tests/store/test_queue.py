@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -31,11 +30,11 @@ async def queued(database: Database, *jobs: tuple[Priority, int]) -> list[UUID]:
 
 
 async def claimed(
-    pool: Any, count: int, *, worker: UUID | None = None, lanes: Sequence[str] = LANES
+    pool: Any, count: int, *, worker: UUID | None = None, patience: timedelta = PATIENCE
 ) -> list[UUID]:
     return [
         job.delivery_id
-        for job in await Jobs(pool, worker or new_id()).claim(lanes, count, PATIENCE)
+        for job in await Jobs(pool, worker or new_id()).claim(LANES, count, patience)
     ]
 
 
@@ -71,8 +70,21 @@ async def test_a_silent_worker_loses_its_jobs_and_one_with_heartbeats_does_not(
     [lost] = await queued(database, (Priority.NORMAL, -5))
     assert await claimed(database.pool, 1, worker=silent) == [lost]
     await database.pool.execute("UPDATE pgqueuer SET heartbeat = now() - interval '31 seconds'")
+    await database.pool.execute(
+        "SELECT pg_sleep(extract(epoch FROM pg_postmaster_start_time() - now()) + 5.1)"
+    )
     await alive.beat(kept)
-    assert await claimed(database.pool, 10) == [lost]
+    assert await claimed(database.pool, 10, patience=timedelta(seconds=5)) == [lost]
+
+
+async def test_a_server_that_was_down_takes_no_worker_for_silent_that_it_could_not_hear(
+    database: Database,
+) -> None:
+    await queued(database, (Priority.NORMAL, -5))
+    await claimed(database.pool, 1)
+    await database.pool.execute("UPDATE pgqueuer SET heartbeat = now() - interval '10 days'")
+    age = await database.pool.fetchval("SELECT now() - pg_postmaster_start_time()")
+    assert await claimed(database.pool, 10, patience=age + timedelta(minutes=1)) == []
 
 
 async def test_a_claim_reads_no_more_than_it_claims_however_many_wait(database: Database) -> None:

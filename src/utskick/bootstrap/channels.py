@@ -20,7 +20,6 @@ from utskick.directory import setup as directory
 from utskick.directory.database import tables_of
 from utskick.directory.setup import DirectorySetup
 from utskick.domain.channel import Channel
-from utskick.domain.clock import utc_now
 from utskick.domain.configuration import UnitSetting
 from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import SettingsFault
@@ -218,7 +217,7 @@ async def open_directory(settings: Settings, database: Database) -> AsyncIterato
 
 def connect_receipts(database: Database, channels: Mapping[str, Channel]) -> Receipts:
     """Store receipts of session-based providers in the same way as those received over HTTP."""
-    receipts = Receipts(database, channels, utc_now)
+    receipts = Receipts(database, channels, database.clock)
     for name, channel in channels.items():
         channel.report_to(partial(receipts.keep, name))
     return receipts

@@ -21,8 +21,9 @@ from utskick.bootstrap.worker import collect_rarely, worker_of, working
 from utskick.channels.registry import CHANNELS, TYPES
 from utskick.directory.settings import DirectorySection
 from utskick.domain.clock import utc_now
-from utskick.domain.errors import SettingsFault
+from utskick.domain.errors import DatabaseFault, SettingsFault
 from utskick.engine.batch_progress import Progress
+from utskick.engine.bounded_health import BoundedHealth
 from utskick.engine.failpoints import Failpoints
 from utskick.engine.intake import Intake
 from utskick.engine.readiness import Readiness
@@ -35,15 +36,22 @@ from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import NOTICE, SandboxServer, create_files
 from utskick.settings import Settings
 from utskick.store import migrations
+from utskick.store.administration.circuits import Circuits
+from utskick.store.administration.storage_probe import StorageProbe
 from utskick.store.crypto import master_key as keyring
 from utskick.store.crypto.cipher import Cipher
 from utskick.store.crypto.vault import Vault
-from utskick.store.database import Database
+from utskick.store.database import FAULTS, PASSING, Database
 from utskick.store.embedded import Embedded
+from utskick.store.embedded_watch import EmbeddedWatch
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
 from utskick.store.messages.withdrawals import Withdrawals
+from utskick.store.restore.guard import RestoreGuard
+from utskick.store.restore.identity import MarkerFile
+from utskick.store.restore.journal import AcceptanceJournal
+from utskick.store.restore.verdict import AfterPromotion
 
 
 def read_settings(path: Path | None, over: Mapping[str, Any] | None = None) -> Settings:
@@ -69,9 +77,14 @@ def cipher_of(settings: Settings) -> Cipher:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """Open the configured database, or start and migrate the embedded one."""
+async def opened(settings: Settings, guard: RestoreGuard | None = None) -> AsyncIterator[Database]:
+    """Open the configured database, or start and migrate the embedded one.
+
+    ``guard``: for processes that accept or send messages; those also wait for locks no longer than
+    ``http.database_timeout``.
+    """
     embedded: Embedded | None = None
+    tasks: list[asyncio.Task[None]] = []
     if settings.database.url is None:
         embedded = Embedded(settings.data.folder)
         url = await asyncio.to_thread(embedded.start)
@@ -81,16 +94,44 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         url,
         size=settings.database.connections,
         vault=Vault(await asyncio.to_thread(cipher_of, settings)),
+        limit=settings.http.database_timeout if guard is not None else None,
+        guard=guard,
     )
     try:
         if embedded is not None:
             await asyncio.to_thread(migrations.migrate, url)
+            tasks.append(asyncio.create_task(EmbeddedWatch(embedded).run()))
         await database.open()
+        tasks.append(asyncio.create_task(database.keep_time()))
+        if guard is not None:
+            tasks.append(asyncio.create_task(guard.run(database.pool, PASSING)))
         yield database
+    except FAULTS as fault:  # while the service starts; later each part handles its own
+        raise DatabaseFault(
+            f"the database cannot be used: {type(fault).__name__}: {fault}"
+        ) from fault
     finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await database.close()
         if embedded is not None:
             await asyncio.to_thread(embedded.stop)
+
+
+def marker_of(settings: Settings) -> MarkerFile:
+    """Return what this node saw last of its database."""
+    return MarkerFile(settings.data.folder.expanduser().absolute() / "database-seen.json")
+
+
+def journal_of(settings: Settings) -> AcceptanceJournal:
+    """Return what this node accepted."""
+    return AcceptanceJournal(settings.data.folder.expanduser().absolute())
+
+
+def guard_of(settings: Settings) -> RestoreGuard:
+    """Build the guard that notices a restored database."""
+    return RestoreGuard(marker_of(settings), AfterPromotion(settings.database.after_promotion))
 
 
 @asynccontextmanager
@@ -107,7 +148,7 @@ async def settling(settings: Settings, database: Database) -> AsyncIterator[Sync
 @asynccontextmanager
 async def refusing(settings: Settings, database: Database) -> AsyncIterator[DenialLog]:
     """Run the log of denied calls, which writes its remaining counts on leaving."""
-    refusals = DenialLog(database, settings.municipalities, utc_now)
+    refusals = DenialLog(database, settings.municipalities, database.clock)
     try:
         yield refusals
     finally:
@@ -149,12 +190,14 @@ class _Parts:
     receivers: WebhookClient
     progress: Progress
     history: History
-    readiness: Readiness
+    health: BoundedHealth
     api_url: str
 
 
 async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiContext:
     """Open the parts that only the API needs, and build the context of its endpoints."""
+    journal = journal_of(settings)
+    stack.callback(journal.close)
     return ApiContext(
         access=await stack.enter_async_context(
             access.opened(settings.section("auth"), p.database, p.api_url, utc_now)
@@ -162,12 +205,19 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         database=p.database,
         channels=p.setup.channels,
         message_types=tuple(TYPES),
-        intake=Intake(p.database, p.setup.channels, utc_now, Failpoints.from_environment()),
+        intake=Intake(
+            p.database,
+            p.setup.channels,
+            p.database.clock,
+            Failpoints.from_environment(),
+            journal.note,
+        ),
         settlements=await stack.enter_async_context(settling(settings, p.database)),
         receipts=p.setup.receipts,
         history=p.history,
         progress=p.progress,
         conversations=Conversations(p.database),
+        circuits=Circuits(p.database),
         resolutions=Resolutions(p.database),
         withdrawals=Withdrawals(p.database),
         directory=p.setup.people.tables,
@@ -177,14 +227,14 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         receivers=p.receivers,
         refusals=await stack.enter_async_context(refusing(settings, p.database)),
         retention=channel_setup.rules_of(settings),
-        clock=utc_now,
+        clock=p.database.clock,
         municipalities=settings.municipalities,
         default_municipality=settings.default_municipality,
         sync_wait=settings.http.sync_wait,
         rate=settings.http.rate,
         publisher=_publisher(settings, p.api_url),
         notice=NOTICE if channel_setup.in_sandbox(settings) else None,
-        ready=p.readiness.look,
+        ready=p.health.look,
     )
 
 
@@ -201,7 +251,8 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         listener = listen(settings)
         stack.callback(listener.close)
         api_url = f"http://{settings.http.host}:{listener.getsockname()[1]}"
-        database = await stack.enter_async_context(opened(settings))
+        guard = guard_of(settings)
+        database = await stack.enter_async_context(opened(settings, guard))
         sandbox: SandboxServer | None = None
         if channel_setup.in_sandbox(settings):
             sandbox = SandboxServer(_place(settings, api_url))
@@ -214,14 +265,18 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         webhooks = await stack.enter_async_context(receiving(settings))
         worker = worker_of(settings, database, channels, webhooks) if work else None
         parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
-        readiness = Readiness(database, channels, worker.limits if worker else {}, utc_now)
+        health = BoundedHealth(
+            Readiness(database, channels, database.clock).look,
+            StorageProbe(database),
+            {"clock": database.clock.health, "restore": guard.health},
+        )
         history = History(database)
         progress = Progress(history, settings.http.streams)
         client_file = await _sandbox_client(settings, database)
         service = await _context(
             stack,
             settings,
-            _Parts(database, setup, webhooks, progress, history, readiness, api_url),
+            _Parts(database, setup, webhooks, progress, history, health, api_url),
         )
         server = server_of(settings, service)
         task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -246,7 +301,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
 async def work(settings: Settings) -> None:
     """Run a worker process until SIGTERM or SIGINT."""
     signalled = stop_signal()
-    async with opened(settings) as database:
+    async with opened(settings, guard_of(settings)) as database:
         if channel_setup.in_sandbox(settings) and 0 in settings.sandbox.ports:
             raise SettingsFault(
                 "a worker cannot find a sandbox on arbitrary free ports: set sandbox.http_port,"

@@ -11,7 +11,6 @@ from datetime import timedelta
 from utskick.bootstrap import channels as channel_setup
 from utskick.channels.registry import CHANNELS
 from utskick.domain.channel import Channel
-from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
 from utskick.engine.retry import Policy
 from utskick.engine.worker import Worker, WorkerOptions
@@ -48,8 +47,11 @@ def worker_of(
         settings.worker.grace,
         receivers,
         channel_setup.rules_of(settings),
+        database.clock.is_right,
     )
-    return Worker(database, channels, utc_now, options=options, policies=policies_of(settings))
+    return Worker(
+        database, channels, database.clock, options=options, policies=policies_of(settings)
+    )
 
 
 @asynccontextmanager

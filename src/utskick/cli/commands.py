@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +29,13 @@ cli = typer.Typer(
         "Without settings it runs in a sandbox: nothing leaves the machine."
     ),
 )
+
+
+class Choice(StrEnum):
+    """What becomes of what was held."""
+
+    SEND = "send"
+    UNKNOWN = "unknown"
 
 
 def read_settings(config: Path | None) -> Settings:
@@ -120,6 +129,66 @@ def check(config: Config = None) -> None:
     stdout.print(result_table(results))
     if any(result.grade is Grade.FAULT for result in results):
         raise typer.Exit(1)
+
+
+@cli.command("restore-check")
+def restore_check(
+    hold: Annotated[
+        bool,
+        typer.Option(
+            "--hold",
+            help="Hold everything that waits now. Stop the service first: for a restore that "
+            "cannot be noticed, of a whole data folder with its database-seen.json.",
+        ),
+    ] = False,
+    lost: Annotated[
+        Path | None,
+        typer.Option(help="Write the batches of this node that the database does not have (CSV)."),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Show whether the database was restored, what is held, and which time is unknown.
+
+    Changes nothing without --hold. The exit status is 1 if something is or will be held.
+    """
+    from utskick.cli import restore
+
+    raise typer.Exit(1 if restore.check(read_settings(config), lost, hold=hold) else 0)
+
+
+@cli.command()
+def release(
+    before: Annotated[
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+            help="Release what was accepted before this time (Swedish local time).",
+        ),
+    ],
+    choice: Annotated[
+        Choice | None,
+        typer.Option(
+            "--as",
+            help="send: send it now. unknown: leave it uncertain, for receipts or a person to "
+            "settle. Without it, nothing is released, and what would be is listed.",
+        ),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why: recorded in the audit log.")] = "",
+    channel: Annotated[
+        str | None, typer.Option(help="Only of this channel, by its name in restore-check.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: Config = None,
+) -> None:
+    """Release what is held since the database was restored.
+
+    Example: utskick release --before 2026-11-30T14:05 --as unknown --reason "restored 14:00"
+    """
+    from utskick.cli import restore
+
+    restore.release(
+        read_settings(config), restore.Wanted(before, choice, reason, channel), confirmed=yes
+    )
 
 
 @cli.command()

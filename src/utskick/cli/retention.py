@@ -17,7 +17,7 @@ from utskick import bootstrap
 from utskick.bootstrap import channels as channel_setup
 from utskick.cli import console
 from utskick.cli.options import Config
-from utskick.domain.clock import SWEDEN, utc_now
+from utskick.domain.clock import SWEDEN
 from utskick.domain.retention import Kept, RetentionRule
 from utskick.settings import Settings
 from utskick.store.database import Database, answering
@@ -93,8 +93,8 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, Retention
 
 
 async def _usage(settings: Settings) -> list[RuleUsage]:
-    now = utc_now()
     async with _opened(settings) as (database, store):
+        now = database.clock()
         rules, found = RetentionRules(database, channel_setup.rules_of(settings)), list[RuleUsage]()
         for walk in await store.sweeps():
             applied = (await rules.of(walk.municipality_id)).of_type(
@@ -115,7 +115,7 @@ async def _sweep(settings: Settings) -> list[tuple[Sweep, RemovalCounts]]:
         await store.wake()
         for walk in await store.sweeps():
             total = RemovalCounts()
-            while (removed := await store.step(walk, utc_now())) is not None:
+            while (removed := await store.step(walk, database.clock())) is not None:
                 total += removed
             done.append((walk, total))
     return done

@@ -14,7 +14,6 @@ from utskick import bootstrap
 from utskick.cli import console
 from utskick.cli.client import login
 from utskick.cli.options import Config
-from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotAllowedHere, Unreadable
 from utskick.domain.month import Month, parse_month
 from utskick.settings import Settings
@@ -161,7 +160,7 @@ async def _destroy(
 ) -> None:
     async with bootstrap.opened(settings) as database, answering():
         destruction = KeyDestruction(database, municipality_id, month)
-        count = await destruction.check(utc_now())
+        count = await destruction.check(database.clock())
         console.stdout.print(
             f"[bold red]{count} deliveries of {escape(municipality_id)} become permanently "
             "unreadable:[/] "
@@ -169,5 +168,5 @@ async def _destroy(
         )
         if confirm:
             typer.confirm("Destroy the key?", abort=True)
-        if not await destruction.carry_out(login(), utc_now()):
+        if not await destruction.carry_out(login(), database.clock()):
             raise NotAllowedHere("the key has been destroyed by somebody else meanwhile")

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ValidationError
 
 from utskick.configuration.inheritance import Configuration, Path
 from utskick.domain.attachment import Attachment
+from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.channel import (
     Account,
     AccountHealth,
-    BatchPolicy,
     Channel,
     ChannelQuery,
     Draft,
@@ -32,7 +32,7 @@ from utskick.domain.channel import (
     SendEndpoint,
 )
 from utskick.domain.errors import ConfigurationBroken, Unauthorized, UtskickError, Violation
-from utskick.domain.outcome import Misconfigured, Outcome, Reason
+from utskick.domain.outcome import Concern, Misconfigured, Outcome, Reason
 from utskick.domain.preparation import Prepared
 from utskick.domain.unit import Unit
 from utskick.domain.validators import told
@@ -43,10 +43,12 @@ log = structlog.get_logger(__name__)
 Make = Callable[[Mapping[str, Any]], Channel]
 
 _BROKEN: Final = Misconfigured(
-    Reason("configuration-broken", "the unit's configuration is not valid; nothing was sent")
+    Reason("configuration-broken", "the unit's configuration is not valid; nothing was sent"),
+    Concern.OURSELVES,
 )
 _GONE: Final = Misconfigured(
-    Reason("account-gone", "the provider account was removed before the call; nothing was sent")
+    Reason("account-gone", "the provider account was removed before the call; nothing was sent"),
+    Concern.OURSELVES,
 )
 
 
@@ -261,6 +263,12 @@ class ChannelProxy:
             return self._only.able(draft)
         instance, carried = self._carrying(draft)
         return instance.channel.able(carried) if instance is not None else ()
+
+    def destination(self, draft: Draft) -> str | None:
+        if self._only is not None:
+            return self._only.destination(draft)
+        instance, carried = self._carrying(draft)
+        return instance.channel.destination(carried) if instance is not None else None
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
         if self._only is not None and account in self._base.names:

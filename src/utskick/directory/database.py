@@ -20,7 +20,7 @@ from utskick.domain.directory_ports import (
     Subscription,
 )
 from utskick.domain.ids import parse_id
-from utskick.domain.outcome import Deferred, Reason
+from utskick.domain.outcome import Concern, Deferred, Reason
 from utskick.store.crypto.cipher import Cipher, Locked
 from utskick.store.database import PASSING, Database
 from utskick.store.directory.contact_settings import ContactSettings
@@ -64,12 +64,14 @@ async def query(statement: Awaitable[T]) -> T | Deferred:
             Reason(
                 "directory-away",
                 f"the directory's database is unavailable ({type(fault).__name__})",
-            )
+            ),
+            concerns=Concern.OURSELVES,
         )
     except Locked as fault:
         log.error("directory-locked", advice=fault.detail)
         return Deferred(
-            Reason("directory-locked", "no key in the settings decrypts the directory's data")
+            Reason("directory-locked", "no key in the settings decrypts the directory's data"),
+            concerns=Concern.OURSELVES,
         )
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from utskick.directory.settings import ServiceSettings
 from utskick.domain.channel import AccountHealth
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Sent
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 from utskick.outgoing.parsing import is_success
 from utskick.outgoing.token import Token, TokenSource
@@ -127,12 +127,16 @@ class ServiceClient:
         return Deferred(
             Reason("neighbour-silent", sentence, reason.provider_code),
             getattr(outcome, "retry_after", None),
+            Concern.OURSELVES,
         )
 
     def garbled(self) -> Deferred:
         """Return the failure of a response that cannot be parsed."""
         return Deferred(
-            Reason("neighbour-garbled", f"the response of the {self.name} service cannot be parsed")
+            Reason(
+                "neighbour-garbled", f"the response of the {self.name} service cannot be parsed"
+            ),
+            concerns=Concern.OURSELVES,
         )
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from utskick.domain.attachment import Attachment
+from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.errors import Violation
 from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.leg import Leg
@@ -94,10 +95,10 @@ class Plan:
 class Draft:
     """One message to one recipient, as it is handed to a provider.
 
-    ``frozen``: what ``prepare`` fixed at the first attempt, word for word. ``secret``: as the plan
-    has it. ``letters``: of the hand-over of a print batch, an iterator of its letters with their
-    delivery ids. ``organization_number``, ``department``: of the unit whose configuration applies.
-    ``deferred``: of a leg, the members that are inspected before the attempt and not at acceptance.
+    ``frozen``: what ``prepare`` fixed at the first attempt. ``secret``: as the plan has it.
+    ``letters``: of a print batch, with their delivery ids, None for an erased one; ``leave_out``
+    fails those it goes without, and may be repeated. ``organization_number``, ``department``: of
+    the unit. ``deferred``: of a leg, the members inspected before the attempt, not at acceptance.
     """
 
     municipality_id: str
@@ -108,7 +109,8 @@ class Draft:
     created_at: datetime | None = None
     frozen: bytes | None = None
     secret: bytes | None = None
-    letters: Callable[[], AsyncIterator[tuple[UUID, Draft]]] | None = None
+    letters: Callable[[], AsyncIterator[tuple[UUID, Draft | None]]] | None = None
+    leave_out: Callable[[Mapping[UUID, Reason]], Awaitable[None]] | None = None
     organization_number: str | None = None
     department: str | None = None
     deferred: tuple[str, ...] = ()
@@ -235,20 +237,6 @@ class ProviderCallback:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BatchPolicy:
-    """The policy of a channel whose deliveries are handed over together, batch by batch.
-
-    ``path``, ``operation``: the call that closes a batch. ``close_after``: the age at which it
-    closes by itself.
-    """
-
-    path: str
-    operation: str
-    summary: str
-    close_after: timedelta
-
-
 class Channel(Protocol):
     """A channel, as the engine uses it."""
 
@@ -349,6 +337,14 @@ class Channel(Protocol):
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         """Return the names of the accounts that can carry this draft, first choice first."""
+        ...
+
+    def destination(self, draft: Draft) -> str | None:
+        """Return the service beyond the accounts that this and other recipients depend on, if any.
+
+        A mail domain, a mailbox operator, a push service: it has a circuit breaker and a limit of
+        its own. Called after ``prepare``. It names no person, because it is shown and logged.
+        """
         ...
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:

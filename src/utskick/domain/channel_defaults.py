@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from utskick.domain.attachment import Attachment
+from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.channel import (
-    BatchPolicy,
     ChannelQuery,
     Draft,
     Keep,
@@ -49,6 +49,9 @@ class ChannelDefaults:
 
     async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
         return READY
+
+    def destination(self, draft: Draft) -> str | None:  # noqa: ARG002
+        return None
 
     async def ask(
         self,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -92,3 +92,15 @@ class Misconfigured:
 
 
 Outcome = Sent | Deferred | Rejected | Uncertain | Misconfigured
+
+
+def of_destination(outcome: Outcome) -> Outcome:
+    """Return the outcome of a call to a service beyond the account: what failed concerns that."""
+    match outcome:
+        case Deferred(concerns=Concern.ACCOUNT):
+            return replace(outcome, concerns=Concern.DESTINATION)
+        case Uncertain(concerns=Concern.ACCOUNT):
+            return replace(outcome, concerns=Concern.DESTINATION)
+        case Misconfigured(concerns=Concern.ACCOUNT):
+            return replace(outcome, concerns=Concern.DESTINATION)
+    return outcome

@@ -19,10 +19,11 @@ from utskick.domain.delivery import Delivery, Move
 from utskick.domain.outcome import Concern, Deferred, Outcome, Reason, Rejected, Uncertain
 from utskick.domain.preparation import Gathered, Prepared, Ready, Route, Routed
 from utskick.domain.status import Status
+from utskick.engine.accounts import AccountLimitsMap, Wait
 from utskick.engine.failpoints import Failpoints
-from utskick.engine.limits import AccountLimits
 from utskick.engine.receipts import Receipts
-from utskick.engine.retry import Policy, RetryContext, carriers, choose, next_move, unsent
+from utskick.engine.retry import Policy, RetryContext, carriers, next_move, unsent
+from utskick.engine.turns import Turns
 from utskick.store.database import PASSING
 from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.attempts import Attempts, AttemptStart
@@ -54,7 +55,7 @@ class DispatchContext:
     jobs: Jobs
     receipts: Receipts
     channels: Mapping[str, Channel]
-    limits: Mapping[tuple[str, str], AccountLimits]
+    limits: AccountLimitsMap
     policies: Mapping[str, Policy]
     clock: Clock
     failpoints: Failpoints
@@ -72,6 +73,7 @@ class Dispatch:
         self._context = context
         self._finished: GroupCommit[int, None] = GroupCommit(self._finish)
         self._sending: set[int] = set()
+        self._turns = Turns(context.limits, context.clock, context.random)
         self._types = {channel.name: channel.message_type for channel in context.channels.values()}
 
     def is_sending(self, job_id: int) -> bool:
@@ -104,6 +106,13 @@ class Dispatch:
 
     async def _advance(self, job: Job, loaded: ClaimedDelivery) -> None:
         """Prepare the delivery, and go on to the attempt or to what takes its place."""
+        channel = self._context.channels[loaded.delivery.channel]
+        wait = self._turns.still(
+            loaded.delivery, lambda: carriers(channel.able(loaded.draft), loaded.delivery)
+        )
+        if wait is not None:
+            await self._wait(job, wait)
+            return
         match await self._prepare(loaded):
             case Ready(frozen):
                 await self._attempt(
@@ -182,32 +191,36 @@ class Dispatch:
                 None,
             )
             return
+        turns, turn = self._turns, self._turns.turn(delivery, channel.destination(draft))
         try:
-            while (
-                account := choose(
-                    able, delivery.tried, [a for a in able if self._limits(delivery, a).shut]
-                )
-            ) is not None:
-                async with self._limits(delivery, account).slot(delivery.priority) as admitted:
-                    if not admitted:
+            while (chosen := turns.choose(delivery, able, turn)) is not None:
+                account, turn = chosen
+                async with turns.slot(delivery, account, turn) as slot:
+                    if not slot.admitted:
                         continue
                     self._sending.add(job.id)
                     sent = await self._send_begun(job, loaded, account)
+                    if sent is not None:
+                        slot.note(sent[1])
                 if sent is not None:
-                    await self._conclude(job, sent, account, able)
+                    # An account that is shut is not worth going on to at once: the round is over.
+                    ready = [
+                        a for a in able if a == account or not turns.is_shut(delivery, a, turn)
+                    ]
+                    await self._conclude(job, sent, account, ready)
                 return
         finally:
             self._sending.discard(job.id)
-        pause = min(self._limits(delivery, a).opens_in for a in able)
-        await self._context.jobs.give_back(
-            [job.id], timedelta(seconds=max(0.5, pause) + self._context.random())
-        )
+        await self._wait(job, turns.wait(delivery, able, turn))
+
+    async def _wait(self, job: Job, wait: Wait) -> None:
+        pause = timedelta(seconds=wait.seconds)
+        await self._context.jobs.give_back([job.id], pause, wait.names())
 
     async def _conclude(
         self, job: Job, sent: tuple[ClaimedDelivery, Outcome], account: str, able: Sequence[str]
     ) -> None:
         loaded, outcome = sent
-        self._limits(loaded.delivery, account).note(outcome)
         move = next_move(outcome, loaded.delivery, self._retry_context(loaded, account, able))
         await self._settle(job, loaded.delivery, move, account)
 
@@ -310,18 +323,26 @@ class Dispatch:
                 await self._context.receipts.catch_up(delivery, account, move.reference)
 
     async def _insist(self, write: Callable[[T], Awaitable[bool]], item: T, what: str) -> bool:
-        """Repeat a write until the database accepts it.
+        """Repeat a write until the database accepts it, whatever it raised: an outcome is kept.
 
-        The statements may be repeated: they compare before they set.
+        The statements may be repeated: they compare before they set. What no repetition mends is a
+        bug, which is logged in full once and retried more and more rarely; other deliveries go on.
+        Only a begin is given up then, since nothing was sent.
         """
-        pause = 0.1
+        pause, longest, logged = 0.1, 2.0, False
         while True:
             try:
                 return await write(item)
             except PASSING as fault:
                 log.warning("database-away", during=what, fault=type(fault).__name__)
-                await asyncio.sleep(pause)
-                pause = min(2.0, pause * 2)
+            except Exception:
+                if what == "begin":
+                    raise
+                if not logged:
+                    log.exception("database-refuses", during=what)
+                logged, longest = True, 60.0
+            await asyncio.sleep(pause)
+            pause = min(longest, pause * 2)
 
     async def _finish(self, ids: Sequence[int]) -> Sequence[None]:
         await self._context.jobs.finish(ids)
@@ -331,9 +352,6 @@ class Dispatch:
         """Return whether the account may have reported before; one that is gone may."""
         limits = self._context.limits.get((delivery.channel, account))
         return limits is None or limits.account.reports
-
-    def _limits(self, delivery: Delivery, account: str) -> AccountLimits:
-        return self._context.limits[delivery.channel, account]
 
     def _retry_context(
         self, loaded: ClaimedDelivery, account: str, able: Sequence[str]

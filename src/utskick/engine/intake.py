@@ -65,6 +65,7 @@ class Intake:
         channels: Mapping[str, Channel],
         clock: Clock,
         failpoints: Failpoints,
+        accepted: Callable[[NumberedRequest], None] | None = None,
     ) -> None:
         self._database = database
         self._channels = channels
@@ -72,6 +73,7 @@ class Intake:
         self._messages = Messages(database)
         self._clock = clock
         self._failpoints = failpoints
+        self._accepted = accepted
         self.keys = IdempotencyKeys(database)
 
     def number(self, request: AcceptRequest) -> NumberedRequest:
@@ -140,6 +142,8 @@ class Intake:
         else:
             await self._messages.ready(numbered)
             found = await self._accept_keyed(request, request.key, numbered)
+        if found is None and self._accepted is not None:
+            self._accepted(numbered)
         self._failpoints.reach("after-accept")
         return found
 

@@ -1,137 +1,257 @@
-"""Rate limit, concurrency limit and circuit breaker of one provider account, in this process."""
+"""Rate limit, concurrency limit and circuit breakers of one provider account, in this process."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Final
 
-from utskick.domain.channel import Account, Channel, Priority
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
+from utskick.domain.channel import Account, Priority
+from utskick.domain.outcome import Concern, Outcome
+from utskick.engine.breaker import CircuitBreaker
+from utskick.engine.destinations import (
+    HELD_BY_ACCOUNT,
+    PATIENCE,
+    Destination,
+    Destinations,
+    Entry,
+    Gate,
+    Turn,
+    Waiter,
+)
 
-_LEVEL = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.BULK: 2}
+_LEVEL: Final = {Priority.HIGH: 0, Priority.NORMAL: 1, Priority.BULK: 2}
+_BULK: Final = _LEVEL[Priority.BULK]
 
-#: Consecutive attempts without a usable answer after which the circuit opens.
-_PATIENCE = 8
-#: Consecutive uncertain attempts: fewer, since each of them may or may not have reached a citizen.
-_DOUBTS = 4
-#: Seconds: the first pause of the breaker, doubling to the longest.
-_PAUSE, _LONGEST = 5.0, 120.0
+#: Seconds without an attempt after which a half-open circuit is closed: nothing is known any more.
+_FORGOTTEN: Final = 600.0
+
+#: Called with the name of the destination, None for the account itself, when a circuit changed.
+Changed = Callable[[str | None, CircuitBreaker], None]
 
 
 class AccountLimits:
     """The limits of an account: slots in the order of priority, never all of them for bulk.
 
-    Slots are spaced by the rate, and refused while the circuit is open. ``time``: a monotonic clock
-    in seconds.
+    Nor are all of them for one destination, and waiting for a destination takes none. Slots are
+    spaced by the rate, and refused while a circuit is open. ``time``: a monotonic clock in seconds.
     """
 
-    def __init__(self, account: Account, time: Callable[[], float]) -> None:
+    def __init__(
+        self, account: Account, time: Callable[[], float], changed: Changed | None = None
+    ) -> None:
         self.account = account
         self._time = time
+        self._changed = changed
         self._limit = account.concurrency
         self._rate = account.rate
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._gate = Gate(CircuitBreaker(Concern.ACCOUNT, time), HELD_BY_ACCOUNT)
+        self._destinations = Destinations(time)
+        self._waiting: list[Entry] = []
         self._order = count()
         self._running = 0
         self._bulk = 0
         self._next_free = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._misses = 0
-        self._doubts = 0
-        self._throttled = 0
-        self._shut_until = 0.0
-        self._probing = False
 
     def renew(self, account: Account) -> None:
-        """Set changed limits; the state of the breaker stays. ``share`` must follow."""
+        """Set changed limits; the state of the breakers stays. ``share`` must follow."""
         self.account = account
 
     def share(self, workers: int) -> None:
         """Divide the account's limits among so many workers."""
         self._limit = max(1, self.account.concurrency // max(1, workers))
         self._rate = self.account.rate / max(1, workers) if self.account.rate else None
+        for name, gate in self._gates():
+            if gate.breaker.half_open_for > _FORGOTTEN and not gate.breaker.is_probing:
+                gate.breaker.forget()
+                self._tell(name, gate)
 
-    # -- the breaker ----------------------------------------
+    def _gates(self) -> Iterator[tuple[str | None, Gate]]:
+        yield None, self._gate
+        for name, destination in self._destinations.items():
+            yield name, destination.gate
+
+    # -- the breakers ----------------------------------------
 
     @property
-    def shut(self) -> bool:
-        """Whether the circuit is open. After the pause, one attempt at a time probes it."""
-        if self._shut_until == 0.0:
+    def breaker(self) -> CircuitBreaker:
+        """The breaker of the account itself."""
+        return self._gate.breaker
+
+    def shut(self, turn: Turn) -> bool:
+        """Return whether an attempt cannot begin now: a circuit is open, or is being probed.
+
+        Or the destination is so slow that it would wait for too long.
+        """
+        if not self._gate.admits(turn.grace):
+            return True
+        found = self._destination(turn)
+        return found is not None and (found.is_stalled or not found.gate.admits(turn.grace))
+
+    def blocks(self, turn: Turn) -> str | None:
+        """Return the destination that an attempt waits for; None if it waits for the account."""
+        found = self._destination(turn)
+        if found is None or not self._gate.admits(turn.grace):
+            return None
+        return found.name
+
+    def wait(self, turn: Turn) -> float:
+        """Return the seconds until an attempt may be made; 0 while a circuit is being probed."""
+        wait, found = self._gate.wait(turn.grace), self._destination(turn)
+        if found is None:
+            return wait
+        slow = PATIENCE if found.is_stalled else 0.0
+        return max(wait, found.gate.wait(turn.grace), slow)
+
+    def holds(self, turn: Turn) -> bool:
+        """Return whether an attempt may wait in memory for what ``shut`` tells."""
+        found = self._destination(turn)
+        if found is not None and (found.is_stalled or not found.gate.may_hold):
             return False
-        return self._time() < self._shut_until or self._probing
+        return self._gate.may_hold
 
-    @property
-    def opens_in(self) -> float:
-        """Seconds until an open circuit may be probed."""
-        return max(0.0, self._shut_until - self._time()) if self._shut_until else 0.0
+    def _destination(self, turn: Turn) -> Destination | None:
+        return self._destinations.get(turn.destination) if turn.destination is not None else None
 
-    def note(self, outcome: Outcome) -> None:
-        """Record an outcome. A refused recipient is a success of the provider."""
-        match outcome:
-            case Sent() | Rejected():
-                self._misses = self._doubts = self._throttled = 0
-                self._shut_until = 0.0
-            case Deferred(reason, retry_after) if reason.code == "throttled":
-                self._throttled += 1
-                if self._throttled >= 3 and retry_after is not None:
-                    self._shut_until = max(
-                        self._shut_until, self._time() + retry_after.total_seconds()
-                    )
-            case Uncertain():
-                self._doubts += 1
-                self._misses += 1
-            case Deferred() | Misconfigured():
-                self._misses += 1
-        if self._misses >= _PATIENCE or self._doubts >= _DOUBTS:
-            excess = max(self._misses - _PATIENCE, self._doubts - _DOUBTS, 0)
-            self._shut_until = self._time() + min(_LONGEST, _PAUSE * 2 ** min(excess, 10))
+    def note(self, slot: Waiter, outcome: Outcome) -> None:
+        """Record the outcome of an attempt with each breaker that it concerns."""
+        found, gate = slot.destination, self._gate
+        if gate.breaker.record(slot.period, outcome, repeated=slot.doubtful):
+            self._tell(None, gate)
+            self._divide(gate, None)
+        if found is not None and found.gate.breaker.record(
+            slot.period_there, outcome, repeated=slot.doubtful
+        ):
+            self._tell(found.name, found.gate)
+            self._divide(found.gate, found)
+
+    def _tell(self, name: str | None, gate: Gate) -> None:
+        if self._changed is not None:
+            self._changed(name, gate.breaker)
+
+    def _divide(self, gate: Gate, destination: Destination | None) -> None:
+        """Let those who wait go on when a circuit has closed, or wait or turn when it opened."""
+        if gate.breaker.is_closed:
+            self._release(gate)
+            return
+        if not gate.may_hold:
+            gate.refuse_all()
+        if destination is None:
+            entries, self._waiting = self._waiting, []
+        else:
+            entries = destination.take_parked()
+        for entry in entries:
+            self._defer(entry, gate)
+        self._arm(gate)
+
+    def _defer(self, entry: Entry, gate: Gate) -> None:
+        """Keep an attempt in memory until a circuit is half-open, or refuse it."""
+        slot = entry[2]
+        if slot.is_over:
+            return
+        if not slot.patient or not gate.may_hold:
+            slot.refuse()
+            return
+        gate.hold(entry)
+        self._arm(gate)
+
+    def _arm(self, gate: Gate) -> None:
+        if gate.held and gate.timer is None and not gate.breaker.is_probing:
+            gate.timer = asyncio.get_running_loop().call_later(gate.delay, self._wake, gate)
+
+    def _wake(self, gate: Gate) -> None:
+        gate.timer = None
+        self._release(gate)
+
+    def _release(self, gate: Gate) -> None:
+        for entry in gate.released():
+            heapq.heappush(self._waiting, entry)
+        self._arm(gate)
+        self._grant()
 
     # -- the slots ----------------------------------------
 
-    def slot(self, priority: Priority) -> Slot:
-        """Wait for a slot. False: the circuit opened meanwhile; nothing may be sent now."""
-        return Slot(self, _LEVEL[priority])
+    def slot(self, turn: Turn) -> Slot:
+        """Wait for a slot. Not admitted: a circuit opened meanwhile; nothing may be sent now."""
+        return Slot(self, turn)
 
-    def probe(self, *, begun: bool) -> None:
-        """Let one attempt probe an account whose circuit is open; the others wait for it."""
-        self._probing = begun
-
-    @property
-    def on_trial(self) -> bool:
-        return self._shut_until > 0
-
-    async def enter(self, level: int) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (level, next(self._order), turn))
-        self._grant()
+    async def enter(self, slot: Waiter) -> bool:
+        """Wait for a slot and take it. False: it is refused."""
+        slot.turn = asyncio.get_running_loop().create_future()
+        if slot.name is not None:
+            slot.destination = self._destinations.enter(slot.name)
+        entry = slot.level, next(self._order), slot
+        admitted = False
         try:
-            await turn
+            if not self._blocks(entry):
+                heapq.heappush(self._waiting, entry)
+                self._grant()
+            admitted = await slot.turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # granted and cancelled in the same moment
-                self.leave(level)
+            turn = slot.turn  # it may be granted and cancelled in the same moment
+            if turn.done() and not turn.cancelled() and turn.result():
+                self.leave(slot)
+            elif slot.destination is not None:
+                slot.destination.users -= 1
             raise
+        if not admitted and slot.destination is not None:
+            slot.destination.users -= 1
+        return admitted
 
-    def leave(self, level: int) -> None:
+    def leave(self, slot: Waiter) -> None:
+        """Give back a slot that was taken."""
         self._running -= 1
-        self._bulk -= level == _LEVEL[Priority.BULK]
+        self._bulk -= slot.level == _BULK
+        self._gate.breaker.end(slot.period)
+        if (found := slot.destination) is not None:
+            found.leave()
+            found.users -= 1
+            found.gate.breaker.end(slot.period_there)
+            for entry in found.unparked(self._limit):
+                heapq.heappush(self._waiting, entry)
+            if found.gate.held:
+                self._release(found.gate)
+        if self._gate.held:
+            self._release(self._gate)
         self._grant()
 
     def _grant(self) -> None:
         while self._waiting and self._running < self._limit:
-            level, _, turn = self._waiting[0]
-            if turn.done():
+            level, _, slot = entry = self._waiting[0]
+            if slot.is_over or self._blocks(entry):
                 heapq.heappop(self._waiting)
                 continue
-            if level == _LEVEL[Priority.BULK] and self._bulk >= self._bulk_limit:
+            if level == _BULK and self._bulk >= self._bulk_limit:
                 return
             if self._rate and not self._due():
                 return
             heapq.heappop(self._waiting)
             self._running += 1
-            self._bulk += level == _LEVEL[Priority.BULK]
-            turn.set_result(None)
+            self._bulk += level == _BULK
+            slot.period = self._gate.breaker.begin()
+            if (found := slot.destination) is not None:
+                found.running += 1
+                slot.period_there = found.gate.breaker.begin()
+            slot.turn.set_result(True)
+
+    def _blocks(self, entry: Entry) -> bool:
+        """Return whether an attempt cannot go on, and has been put where it waits, or refused."""
+        slot = entry[2]
+        if not self._gate.admits(slot.grace):
+            self._defer(entry, self._gate)
+            return True
+        if (found := slot.destination) is None:
+            return False
+        if not found.gate.admits(slot.grace):
+            self._defer(entry, found.gate)
+            return True
+        if found.running >= found.room(self._limit):
+            found.park(entry)
+            return True
+        return False
 
     @property
     def _bulk_limit(self) -> int:
@@ -155,70 +275,27 @@ class AccountLimits:
         self._grant()
 
 
-class Slot:
+class Slot(Waiter):
     """A slot from the moment it is granted until it is left.
 
     A class, because a generator costs more than the rest of it.
     """
 
-    __slots__ = ("_level", "_limits", "_probes")
+    __slots__ = ("_limits", "admitted")
 
-    def __init__(self, limits: AccountLimits, level: int) -> None:
+    def __init__(self, limits: AccountLimits, turn: Turn) -> None:
+        super().__init__(_LEVEL[turn.priority], turn)
         self._limits = limits
-        self._level = level
-        self._probes = False
+        self.admitted = False
 
-    async def __aenter__(self) -> bool:
-        await self._limits.enter(self._level)
-        admitted = not self._limits.shut
-        if admitted and self._limits.on_trial:
-            self._probes = True
-            self._limits.probe(begun=True)
-        return admitted
+    def note(self, outcome: Outcome) -> None:
+        """Record the outcome of the attempt, before the slot is left."""
+        self._limits.note(self, outcome)
+
+    async def __aenter__(self) -> Slot:
+        self.admitted = await self._limits.enter(self)
+        return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._probes:
-            self._limits.probe(begun=False)
-        self._limits.leave(self._level)
-
-
-class AccountLimitsMap(Mapping[tuple[str, str], AccountLimits]):
-    """The limits of all accounts, by channel and account, as they come and go."""
-
-    def __init__(self, channels: Mapping[str, Channel], time: Callable[[], float]) -> None:
-        self._channels = channels
-        self._time = time
-        self._limits: dict[tuple[str, str], AccountLimits] = {}
-        self._workers = 1
-        self.share(1)
-
-    def __getitem__(self, key: tuple[str, str]) -> AccountLimits:
-        """Return the limits of an account. Raises ``KeyError`` where there is none any more."""
-        limits = self._limits.get(key)
-        if limits is None:
-            self.share(self._workers)
-            limits = self._limits[key]
-        return limits
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self._limits)
-
-    def __len__(self) -> int:
-        return len(self._limits)
-
-    def share(self, workers: int) -> None:
-        """Divide the limits of all present accounts among so many workers.
-
-        Those of an account that is gone are kept: calls by it may be pending, and it may come back.
-        """
-        self._workers = workers
-        for channel in self._channels.values():
-            for account in channel.accounts:
-                limits = self._limits.get((channel.name, account.name))
-                if limits is None:
-                    limits = self._limits[channel.name, account.name] = AccountLimits(
-                        account, self._time
-                    )
-                elif limits.account != account:
-                    limits.renew(account)
-                limits.share(workers)
+        if self.admitted:
+            self._limits.leave(self)

@@ -13,7 +13,7 @@ import structlog
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.retention import RetentionRule
-from utskick.engine.limits import AccountLimitsMap
+from utskick.engine.accounts import AccountLimitsMap
 from utskick.engine.receipts import Receipts
 from utskick.engine.retention import RetentionRound
 from utskick.store.administration.audit import Audit

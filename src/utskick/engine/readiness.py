@@ -2,61 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from utskick.domain.channel import AccountHealth, Channel
-from utskick.domain.clock import Clock
-from utskick.engine.limits import AccountLimits
+from utskick.domain.clock import Clock, swedish
 from utskick.store import queue as jobs
+from utskick.store.administration.circuits import CircuitEvent, Circuits, OpenCircuit
 from utskick.store.administration.maintenance import MaintenanceRows
 from utskick.store.database import PASSING, Database
 
 #: Providers are not checked more often than this.
 _CHECK_EVERY = timedelta(seconds=30)
 _AWAY = timedelta(seconds=20)
+#: Open circuits that are listed; any number of mail domains may be ill.
+_MOST = 100
+#: Openings and closings of the last day that are listed.
+_EVENTS = 20
 
 
 class Readiness:
-    """``UP`` as long as messages can be accepted; other faults are reported under their name."""
+    """``UP``, or ``DEGRADED`` while a provider account is down; messages are accepted in both.
 
-    def __init__(
-        self,
-        database: Database,
-        channels: Mapping[str, Channel],
-        limits: Mapping[tuple[str, str], AccountLimits],
-        clock: Clock,
-    ) -> None:
+    Open circuits are read from the database, so that every process reports those of all workers.
+    """
+
+    def __init__(self, database: Database, channels: Mapping[str, Channel], clock: Clock) -> None:
         self._database = database
         self._rows = MaintenanceRows(database)
+        self._circuits = Circuits(database)
         self._channels = channels
-        self._limits = limits
         self._clock = clock
-        self._providers: dict[str, Any] = {}
+        self._providers: dict[str, dict[str, Any]] = {}
         self._checked: datetime | None = None
 
     async def look(self) -> dict[str, Any]:
         now = self._clock()
         try:
-            waiting, age = await jobs.depth(self._database.pool)
+            depth = await jobs.depth(self._database.pool)
             workers = await self._rows.workers(now - _AWAY)
+            circuits = await self._circuits.open()
+            events = await self._circuits.recent(_EVENTS)
         except PASSING as fault:
             return {
                 "status": "DOWN",
                 "components": {"database": {"status": "DOWN", "reason": type(fault).__name__}},
             }
+        providers = await self._check_providers(now, circuits)
+        degraded = any(each["status"] == "DOWN" for each in providers.values())
         return {
-            "status": "UP",
+            "status": "DEGRADED" if degraded else "UP",
             "components": {
                 "database": {"status": "UP"},
-                "queue": {"status": "UP", "waiting": waiting, "oldestSeconds": round(age, 1)},
+                "queue": {
+                    "status": "UP",
+                    "waiting": depth.due + depth.later,
+                    "due": depth.due,
+                    "oldestSeconds": round(depth.age, 1),
+                },
                 "workers": {"status": "UP" if workers else "DOWN", "count": workers},
-                "providers": await self._check_providers(now),
+                "providers": providers,
+                "circuits": [_circuit(each) for each in circuits[:_MOST]],
+                "circuitEvents": [_event(each) for each in events],
             },
         }
 
-    async def _check_providers(self, now: datetime) -> dict[str, Any]:
+    async def _check_providers(
+        self, now: datetime, circuits: Sequence[OpenCircuit]
+    ) -> dict[str, dict[str, Any]]:
         if self._checked is None or now - self._checked > _CHECK_EVERY:
             self._checked = now
             found = [
@@ -65,10 +79,36 @@ class Readiness:
                 for health in await channel.look()
             ]
             self._providers = {f"{name}/{h.account}": _shown(h) for name, h in found}
-        for (channel, account), account_limits in self._limits.items():
-            known = self._providers.setdefault(f"{channel}/{account}", {"status": "UP"})
-            known["paused"] = account_limits.shut
-        return self._providers
+        providers = {name: {**shown, "paused": False} for name, shown in self._providers.items()}
+        for each in circuits:
+            if each.destination is None:
+                shown = providers.setdefault(f"{each.channel}/{each.account}", {})
+                shown.update(status="DOWN", paused=True, detail=each.reason.sentence)
+        return providers
+
+
+def _circuit(circuit: OpenCircuit) -> dict[str, Any]:
+    """Build what says which account or destination is paused, since when and why."""
+    return {
+        "channel": circuit.channel,
+        "account": circuit.account,
+        **({"destination": circuit.destination} if circuit.destination else {}),
+        "since": swedish(circuit.since),
+        "retryAt": swedish(circuit.retry_at),
+        "reason": circuit.reason.sentence,
+        "code": circuit.reason.code,
+    }
+
+
+def _event(event: CircuitEvent) -> dict[str, Any]:
+    return {
+        "at": swedish(event.at),
+        "event": "opened" if event.opened else "closed",
+        "channel": event.channel,
+        "account": event.account,
+        **({"destination": event.destination} if event.destination else {}),
+        "code": event.code,
+    }
 
 
 def _shown(health: AccountHealth) -> dict[str, Any]:

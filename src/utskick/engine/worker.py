@@ -22,9 +22,10 @@ from utskick.domain.clock import Clock
 from utskick.domain.ids import new_id
 from utskick.domain.message import lane_of
 from utskick.domain.retention import RetentionRule
+from utskick.engine.accounts import AccountLimitsMap
+from utskick.engine.circuits import CircuitLog
 from utskick.engine.dispatch import Dispatch, DispatchContext
 from utskick.engine.failpoints import Failpoints
-from utskick.engine.limits import AccountLimitsMap
 from utskick.engine.maintenance import ROUND, Maintenance
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
@@ -59,7 +60,7 @@ class WorkerOptions:
     ``patience``: how long a silent worker keeps its jobs. ``poll``: the longest time (s) between
     two claims. ``grace``: how long running sends may take to finish after a stop (s).
     ``receivers``: what calls webhooks; None: other workers do. ``retention``: the rules of the
-    settings.
+    settings. ``is_fit``: whether new work may be begun now (not while the clock is wrong).
     """
 
     patience: timedelta = timedelta(seconds=30)
@@ -67,6 +68,7 @@ class WorkerOptions:
     grace: float = 10.0
     receivers: WebhookClient | None = None
     retention: Collection[RetentionRule] = ()
+    is_fit: Callable[[], bool] = lambda: True
 
 
 class Worker:
@@ -86,7 +88,8 @@ class Worker:
         self._options = options or WorkerOptions()
         self._jobs = Jobs(database.pool, self.id)
         self._deliveries = Deliveries(database)
-        self.limits = AccountLimitsMap(channels, monotonic)
+        self._circuits = CircuitLog(database, self.id, clock)
+        self.limits = AccountLimitsMap(channels, monotonic, self._circuits.changed)
         receipts = Receipts(database, channels, clock)
         self._print_batches = PrintBatches(database)
         self._close_after = {
@@ -144,13 +147,17 @@ class Worker:
             asyncio.create_task(
                 self._every(self._options.patience.total_seconds() / 4, self._beat)
             ),
-            asyncio.create_task(self._every(ROUND, self._maintain)),
+            asyncio.create_task(self._every(ROUND, self._if_fit(self._maintain))),
         ]
         if self._close_after:
-            background.append(asyncio.create_task(self._every(_CLOSING, self.close_print_batches)))
+            background.append(
+                asyncio.create_task(self._every(_CLOSING, self._if_fit(self.close_print_batches)))
+            )
         if self._webhooks is not None:
             background.append(
-                asyncio.create_task(self._every(self._options.poll, self._webhooks.round))
+                asyncio.create_task(
+                    self._every(self._options.poll, self._if_fit(self._webhooks.round))
+                )
             )
         log.info("worker-started", worker=str(self.id))
         try:
@@ -165,6 +172,7 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             with suppress(*PASSING):  # a database that is down removes the worker by itself
+                await self._circuits.close()
                 await self._maintenance.sign_off(self.id)
             log.info("worker-stopped", worker=str(self.id))
 
@@ -183,6 +191,7 @@ class Worker:
         }
 
     async def _maintain(self) -> None:
+        await self._circuits.keep()
         await self._maintenance.round(self.id)
         self._measure_room()
 
@@ -238,6 +247,8 @@ class Worker:
 
     async def _claim_due(self) -> list[Job]:
         """Claim for lanes that have room and may have due deliveries."""
+        if not self._options.is_fit():
+            return []
         if monotonic() >= self._claim_all_at:
             self._notified.update(self._lanes)
             self._claim_all_at = monotonic() + self._options.poll
@@ -271,12 +282,23 @@ class Worker:
         self._running.pop(job.id, None)
         if self._busy[job.lane] == self._room[job.lane] // 2:
             self._wake.set()
-        if not task.cancelled() and (fault := task.exception()) is not None:
+        if task.cancelled() or (fault := task.exception()) is None:
+            return
+        if isinstance(fault, PASSING):  # the lease expires, and the job is claimed again
+            log.warning("database-away", during="dispatch", fault=type(fault).__name__)
+        else:
             log.error("dispatch-fault", delivery=str(job.delivery_id), exc_info=fault)
 
     async def close_print_batches(self) -> None:
         """Close print batches that are complete, or old enough."""
         await self._print_batches.close_due(self._clock(), self._close_after)
+
+    def _if_fit(self, act: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def acting() -> None:
+            if self._options.is_fit():
+                await act()
+
+        return acting
 
     async def _beat(self) -> None:
         await self._jobs.beat(list(self._running))

@@ -20,6 +20,7 @@ from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
 from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.webhooks import WebhookClient
+from utskick.store.administration.circuits import Circuits
 from utskick.store.database import Database
 from utskick.store.history.conversations import Conversations
 from utskick.store.history.status import History
@@ -68,6 +69,7 @@ class ApiContext:
     history: History
     progress: Progress
     conversations: Conversations
+    circuits: Circuits
     resolutions: Resolutions
     withdrawals: Withdrawals
     directory: DatabaseDirectory

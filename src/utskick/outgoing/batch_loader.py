@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
-from utskick.domain.outcome import Outcome
+from utskick.domain.outcome import Concern, Outcome
 
 V = TypeVar("V")
 
@@ -14,12 +14,17 @@ V = TypeVar("V")
 MOST: Final = 1000
 #: Seconds that the first key of a batch waits for others.
 PAUSE: Final = 0.01
+#: Calls for one batch, in which the keys that make it fail are searched, and how many of them may
+#: fail before one succeeds.
+MOST_CALLS: Final = 128
+FUTILE: Final = 10
 
 
 class BatchLoader(Generic[V]):
     """Loads values by key in batches of at most ``most``; equal keys share a result.
 
-    ``load``: returns the values of a batch of keys, or the outcome of its failure.
+    ``load``: returns the values of a batch of keys, or the outcome of its failure. If that concerns
+    a recipient, one of the keys may have caused it.
     """
 
     def __init__(
@@ -56,7 +61,7 @@ class BatchLoader(Generic[V]):
 
     async def _resolve(self, batch: Mapping[str, asyncio.Future[V | Outcome | None]]) -> None:
         try:
-            values = await self._load(list(batch))
+            await self._load_all(batch)
         except BaseException as fault:
             for future in batch.values():
                 if not future.done():
@@ -67,11 +72,39 @@ class BatchLoader(Generic[V]):
             if isinstance(fault, Exception):
                 return
             raise
-        for key, future in batch.items():
-            if not future.done():
-                future.set_result(values.get(key) if isinstance(values, Mapping) else values)
+
+    async def _load_all(self, batch: Mapping[str, asyncio.Future[V | Outcome | None]]) -> None:
+        """Load a batch. One that fails because of a key is halved until that key is found.
+
+        The others get their values meanwhile. A service that fails whatever it is asked is not
+        asked for long.
+        """
+        pending, calls, failures = [list(batch)], 0, 0
+        while pending:
+            keys = pending.pop()
+            values = await self._load(keys)
+            calls += 1
+            if isinstance(values, Mapping):
+                failures = -MOST_CALLS
+            elif len(keys) > 1 and _is_of_a_key(values):
+                failures += 1
+                if failures < FUTILE and calls < MOST_CALLS:
+                    middle = len(keys) // 2
+                    pending += [keys[middle:], keys[:middle]]
+                    continue
+                keys = [*keys, *(key for part in pending for key in part)]
+                pending = []
+            for key in keys:
+                if not batch[key].done():
+                    batch[key].set_result(
+                        values.get(key) if isinstance(values, Mapping) else values
+                    )
 
     async def close(self) -> None:
         for call in tuple(self._calls):
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
+
+
+def _is_of_a_key(outcome: Outcome) -> bool:
+    return getattr(outcome, "concerns", None) is Concern.RECIPIENT

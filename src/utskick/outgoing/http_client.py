@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import errno
+import select
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 from utskick.outgoing.content_coding import Oversized, decoded
+
+#: Seconds for which an idle connection is kept: fewer than servers keep it (Apache and Node.js five
+#: by default), since a request that crosses their closing is a doubt (RFC 9110 section 9.2.2).
+_KEPT = 4.0
 
 #: Maximum bytes of a response, also once decoded; no provider has legitimate longer ones.
 ANSWER_LIMIT = 1_048_576
@@ -98,7 +105,7 @@ class HttpClient:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._concurrency,
-                    keepalive_timeout=8,
+                    keepalive_timeout=_KEPT,
                     ssl=tls if tls is not None else True,
                     resolver=self._resolver,
                 ),
@@ -109,13 +116,13 @@ class HttpClient:
                 ),
                 headers={"Accept-Encoding": "identity"},
                 auto_decompress=False,
+                trace_configs=[_tracing_reuse()],
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
     async def call(self, call: HttpRequest) -> HttpResponse | Outcome:
         """Send the request. Return the response, or the outcome of a failure."""
-        body = _TrackedBody(call.data) if call.data is not None else None
         try:
             session = self._open()
         except OSError as fault:
@@ -125,9 +132,23 @@ class HttpClient:
                     f"the account's CA certificates cannot be loaded: {type(fault).__name__}",
                 )
             )
+        while True:
+            body = _TrackedBody(call.data) if call.data is not None else None
+            answer = await self._attempt(session, call, body)
+            if body is None or not body.was_stale:
+                return answer
+
+    async def _attempt(
+        self, session: aiohttp.ClientSession, call: HttpRequest, body: _TrackedBody | None
+    ) -> HttpResponse | Outcome:
         try:
             async with session.request(
-                call.method, call.url, data=body, headers=call.headers, allow_redirects=False
+                call.method,
+                call.url,
+                data=body,
+                headers=call.headers,
+                allow_redirects=False,
+                trace_request_ctx=body,
             ) as response:
                 return HttpResponse(response.status, response.headers, await _body(response))
         except Oversized:
@@ -170,15 +191,47 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 
 
 class _TrackedBody(aiohttp.BytesPayload):
-    """Body that records whether writing has begun; before that, nothing has been sent."""
+    """Body that records whether writing has begun; before that, nothing has been sent.
 
-    is_started = False
+    ``is_reused``: on a connection that has carried another call. ``was_stale``: it was found to be
+    closed by the server before anything was written, so that another connection may be used.
+    """
+
+    is_started = is_reused = was_stale = False
 
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
+        if self.is_reused and _is_readable(writer.transport):
+            self.was_stale = True
+            raise ConnectionResetError(errno.ECONNRESET, "closed by the server while idle")
         self.is_started = True
         await super().write_with_length(writer, content_length)
+
+
+def _is_readable(transport: asyncio.WriteTransport | None) -> bool:
+    """Return whether an idle connection has something to read: its end, as nothing was asked.
+
+    The event loop may not have noticed yet, if it was busy when the server closed.
+    """
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None or sock.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _tracing_reuse() -> aiohttp.TraceConfig:
+    """Return tracing that tells the body of a request that its connection is not new."""
+
+    async def reused(_session: aiohttp.ClientSession, context: Any, _parameters: Any) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx.is_reused = True
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(reused)
+    return tracing
 
 
 def _failure(fault: BaseException, *, was_sent: bool) -> Outcome:

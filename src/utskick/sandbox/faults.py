@@ -14,6 +14,7 @@ class ProviderFault(StrEnum):
     REFUSE = "refuse"  # a permanent rejection
     THROTTLE = "throttle"  # HTTP 429 or its counterpart, with Retry-After
     TEMPORARY = "temporary"  # a temporary error
+    FULL = "full"  # a temporary error of this recipient alone: its mailbox or phone is full
     TIMEOUT = "timeout"  # accepts the message, and does not respond until the caller gives up
     DROP = "drop"  # accepts the message, and closes the connection without a response
     GARBAGE = "garbage"  # accepts the message, and responds with garbage

@@ -37,6 +37,7 @@ _RCPT_REPLIES = {
     ProviderFault.REFUSE: "550 5.1.1 No such mailbox here",
     ProviderFault.THROTTLE: "450 4.7.1 Too much mail, come again later",
     ProviderFault.TEMPORARY: "451 4.3.0 Something here is broken for the moment",
+    ProviderFault.FULL: "452 4.2.2 The mailbox is full",
     ProviderFault.LOGIN: "535 5.7.8 Authentication credentials invalid",
 }
 _DATA_FAULTS = (ProviderFault.TIMEOUT, ProviderFault.DROP, ProviderFault.GARBAGE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import asyncpg
 import orjson
@@ -13,26 +13,43 @@ import structlog
 
 from utskick.domain.errors import DatabaseFault, Unavailable
 from utskick.store import migrations
+from utskick.store.clock import EVERY, DatabaseClock
+from utskick.store.connection import ConnectionLost, ServiceConnection
 from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.vault import Vault
+from utskick.store.deadline import LIMIT, Deadline
 from utskick.store.tenant import Tenant, lower
 
 log = structlog.get_logger(__name__)
 
-#: Faults after which the same statement may succeed a moment later. Nothing was written, or it is
-#: not known whether. Of PostgreSQL's own (appendix A of its manual): class 40, 53 (disk, memory,
-#: connections), 57 (shut down, cancelled), and a database that can only be read, as a standby
-#: before it is promoted or a hosted one whose disk is full.
-PASSING = (
-    OSError,
-    TimeoutError,
+#: Faults of the database and of the way to it. Of PostgreSQL's own (appendix A of its manual):
+#: class 08, 28 and 3D000 (a login or a database that is being changed), 40, 53 (disk, memory,
+#: connections), 55P03 (a lock that was not to be had in time), 57 (shut down, cancelled), 58 (input
+#: and output), a session or a plan that has become invalid, and a database that can only be read,
+#: as a standby before it is promoted or a hosted one whose disk is full.
+FAULTS = (
+    ConnectionLost,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.TransactionRollbackError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.PostgresSystemError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
 )
+
+#: Faults after which the same statement may succeed a moment later. Nothing was written, or it is
+#: not known whether.
+PASSING = (OSError, TimeoutError, *FAULTS)
+
+#: Those that say that it took too long.
+_LATE: Final = (TimeoutError, asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -49,12 +66,36 @@ SET LOCAL plan_cache_mode = force_custom_plan
 """
 
 
-class Database:
-    """A pool to one PostgreSQL, and the vault for personal data."""
+class ConnectionGuard(Protocol):
+    """A check of new connections."""
 
-    def __init__(self, url: str, *, size: int = 12, vault: Vault | None = None) -> None:
+    async def inspect(self, connection: Any) -> None:
+        """Return where the connection may be used. Raises one of ``FAULTS`` where not."""
+        ...
+
+
+class Database:
+    """A pool to one PostgreSQL, and the vault for personal data.
+
+    ``limit``: seconds that a request may use the database at a time, and (less a fifth, so that the
+    server is the first to give up) that any statement waits for a lock. None: as long as it takes.
+    ``guard``: checks every new connection before it is used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 12,
+        vault: Vault | None = None,
+        limit: float | None = None,
+        guard: ConnectionGuard | None = None,
+    ) -> None:
         self.url = url
         self.vault = vault or Vault()
+        self.limit = limit
+        self.clock = DatabaseClock()
+        self._guard = guard
         self._size = size
         self._pool: asyncpg.Pool | None = None
         self._requests: asyncpg.Pool | None = None
@@ -73,10 +114,10 @@ class Database:
     async def open(self) -> None:
         """Connect and check. Raises ``DatabaseFault`` with a sentence that says what to do."""
         try:
-            self._pool = await self._connect(_prepare, least=1)
+            self._pool = await self._connect(self._prepare, least=1)
             await self._check()
-            self._requests = await self._connect(_prepare_for_requests, least=0)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as fault:
+            self._requests = await self._connect(self._prepare_for_requests, least=0)
+        except (*PASSING, asyncpg.PostgresError, ValueError) as fault:
             await self.close()
             raise DatabaseFault(f"the database cannot be used: {fault}") from fault
         except DatabaseFault:
@@ -94,8 +135,20 @@ class Database:
             reset=_keep,
             command_timeout=120,
             max_inactive_connection_lifetime=300,
+            connection_class=ServiceConnection,
         )
         return pool
+
+    async def _prepare(self, connection: Any) -> None:
+        # Not at the connection's start: a pooler between would refuse what it does not know.
+        limit = f"; SET lock_timeout = {int(self.limit * 800)}" if self.limit else ""
+        await _prepare(connection, PLANNER + limit)
+        if self._guard is not None:
+            await self._guard.inspect(connection)
+
+    async def _prepare_for_requests(self, connection: Any) -> None:
+        await self._prepare(connection)
+        await lower(connection)
 
     async def _check(self) -> None:
         async with self.pool.acquire() as connection:
@@ -109,6 +162,7 @@ class Database:
             if await connection.fetchval("SELECT to_regclass('alembic_version')"):
                 found = await connection.fetchval("SELECT version_num FROM alembic_version")
             migrations.check(found)
+            await self.clock.check(connection)
         if self.vault.locks:
             try:
                 await self.vault.open_with(self.pool)
@@ -132,6 +186,14 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         async with self.pool.acquire() as connection, connection.transaction():
             yield connection
+
+    async def keep_time(self) -> None:
+        """Check the clock every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            with suppress(*PASSING):  # it counts on by itself
+                await self.clock.check(self.pool)
+                self.clock.is_right()
 
     async def listen(
         self,
@@ -173,20 +235,39 @@ async def _happens(event: asyncio.Event, within: float) -> bool:
     return event.is_set()
 
 
-@asynccontextmanager
-async def answering() -> AsyncIterator[None]:
-    """Turn a database that is down or full into an error that a client can act on."""
-    try:
-        yield
-    except asyncpg.DiskFullError as fault:
-        raise Unavailable(
+def unavailable(fault: Exception) -> Unavailable:
+    """Return the error of a call that met a fault of the database (one of ``PASSING``)."""
+    if isinstance(fault, asyncpg.DiskFullError):
+        return Unavailable(
             "the database's disk is full; nothing was accepted", headers={"Retry-After": "60"}
-        ) from fault
+        )
+    if isinstance(fault, asyncpg.ReadOnlySQLTransactionError):
+        sentence = "the database can only be read now"
+    elif isinstance(
+        fault, TimeoutError | asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError
+    ):
+        sentence = "the database did not answer in time"
+    else:
+        sentence = "the database cannot be reached"
+    log.warning("request-without-database", fault=type(fault).__name__)
+    return Unavailable(
+        f"{sentence}; try again, with an Idempotency-Key", headers={"Retry-After": "5"}
+    )
+
+
+@asynccontextmanager
+async def answering(more: float = 0.0) -> AsyncIterator[None]:
+    """Turn a database that is down, full or blocked into an error that a client can act on.
+
+    Within a request the block has the time of ``http.database_timeout`` (``LIMIT``), and ``more``
+    seconds where it has much to do.
+    """
+    limit = LIMIT.get()
+    try:
+        async with Deadline(limit + more if limit is not None else None):
+            yield
     except PASSING as fault:
-        raise Unavailable(
-            "the database cannot be reached; try again, with an Idempotency-Key",
-            headers={"Retry-After": "5"},
-        ) from fault
+        raise unavailable(fault) from fault
 
 
 async def _keep(connection: Any) -> None:
@@ -196,13 +277,8 @@ async def _keep(connection: Any) -> None:
     """
 
 
-async def _prepare_for_requests(connection: Any) -> None:
-    await _prepare(connection)
-    await lower(connection)
-
-
-async def _prepare(connection: Any) -> None:
-    await connection.execute(PLANNER)
+async def _prepare(connection: Any, settings: str) -> None:
+    await connection.execute(settings)
     await connection.set_type_codec(
         "jsonb",
         encoder=lambda value: b"\x01" + orjson.dumps(value),

@@ -131,19 +131,22 @@ class Embedded:
         with self._locked():
             if self._alone():
                 owner = _owner()
-                owner.run(
-                    _binaries(owner) / "pg_ctl",
-                    "-D",
-                    self.data,
-                    "-m",
-                    "fast",
-                    "-w",
-                    "-t",
-                    "60",
-                    "stop",
-                    seconds=70,
-                )
+                stop = "-m", "fast", "-w", "-t", "60", "stop"
+                owner.run(_binaries(owner) / "pg_ctl", "-D", self.data, *stop, seconds=70)
             self._release()
+
+    def revive(self) -> None:
+        """Start the server again after its death, or join it. Raises ``DatabaseFault``."""
+        owner = _owner()
+        with self._locked():
+            self._run(owner, _binaries(owner))
+
+    def postmaster(self) -> int | None:
+        """Return the process id that the server wrote down; None: it has ended by itself."""
+        try:
+            return int((self.data / "postmaster.pid").read_text().split()[0])
+        except (FileNotFoundError, IndexError, ValueError):
+            return None
 
     # -- the folder ----------------------------------------
 

@@ -18,9 +18,10 @@ class GroupCommit(Generic[T, R]):
 
     While one group is being written the next one gathers; there is no timer. ``write`` gets the
     items of a group and returns a result for each, in order. If it fails with a fault of the data
-    (``split``), the items are written one by one, so that one bad item does not fail its
-    neighbours; every other fault fails the whole group. ``writers``: how many groups may be written
-    at once. A further one starts only when ``_EAGER`` items wait, so that groups stay groups.
+    (``split``, less ``whole``), the items are written one by one, so that one bad item does not
+    fail its neighbours; every other fault fails the whole group. ``writers``: how many groups may
+    be written at once. A further one starts only when ``_EAGER`` items wait, so that groups stay
+    groups.
     """
 
     def __init__(
@@ -30,10 +31,12 @@ class GroupCommit(Generic[T, R]):
         limit: int = 256,
         writers: int = 1,
         split: tuple[type[BaseException], ...] = (),
+        whole: tuple[type[BaseException], ...] = (),
     ) -> None:
         self._write = write
         self._limit = limit
         self._split = split
+        self._whole = whole
         self._writers = writers
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -74,14 +77,15 @@ class GroupCommit(Generic[T, R]):
     async def _commit(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:
             results = await self._write([item for item, _ in group])
-        except self._split:
-            if len(group) == 1:
+        except self._split as fault:
+            if len(group) == 1 or isinstance(fault, self._whole):
                 raise
             for single in group:
                 try:
                     await self._commit([single])
-                except Exception as fault:  # noqa: BLE001
-                    single[1].set_exception(fault)
+                except Exception as own:  # noqa: BLE001
+                    if not single[1].done():
+                        single[1].set_exception(own)
             return
         for (_, future), result in zip(group, results, strict=True):
             if not future.done():

@@ -7,7 +7,7 @@ however many wait (docs/explanation/adr/0002).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,7 +56,8 @@ class Jobs:
     async def claim(self, lanes: Sequence[str], count: int, patience: timedelta) -> list[Job]:
         """Claim up to ``count`` due jobs of these lanes, most urgent first.
 
-        Also those whose worker has been silent for ``patience``.
+        Also those whose worker has been silent for ``patience``. A server that was down heard
+        nobody meanwhile: it counts from its start.
         """
         rows = await self._pool.fetch(
             """
@@ -70,6 +71,7 @@ class Jobs:
                 SELECT id, priority, execute_after FROM pgqueuer
                 WHERE status = 'picked' AND entrypoint = ANY($1)
                     AND heartbeat < now() - $4::interval
+                    AND pg_postmaster_start_time() < now() - $4::interval
                 ORDER BY priority DESC, id LIMIT $2 FOR UPDATE SKIP LOCKED),
             chosen AS (SELECT id FROM (TABLE due UNION ALL TABLE silent) f
                 ORDER BY priority DESC, execute_after, id LIMIT $2),
@@ -92,13 +94,22 @@ class Jobs:
         if ids:
             await self._queries.update_heartbeat([JobId(i) for i in ids])
 
-    async def give_back(self, ids: Sequence[int], delay: timedelta = timedelta(0)) -> None:
-        """Return claimed jobs after a delay, for any worker to claim."""
+    async def give_back(
+        self,
+        ids: Sequence[int],
+        delay: timedelta = timedelta(0),
+        waits: Mapping[str, str] | None = None,
+    ) -> None:
+        """Return claimed jobs after a delay, for any worker to claim.
+
+        ``waits``: channel, account and destination that they wait for, for the status of their
+        deliveries.
+        """
         await self._pool.execute(
             """
             WITH back AS (
                 UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL,
-                    execute_after = now() + $3
+                    execute_after = now() + $3, headers = $4
                 WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2 RETURNING entrypoint)
             SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT entrypoint AS lane
                 FROM back) l
@@ -106,6 +117,7 @@ class Jobs:
             ids,
             self._worker,
             delay,
+            waits,
         )
 
     async def finish(self, ids: Sequence[int]) -> None:
@@ -139,13 +151,26 @@ async def enqueue(
     )
 
 
-async def depth(pool: asyncpg.Pool) -> tuple[int, float]:
-    """Return how many jobs are due, and the age in seconds of the oldest of them."""
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many jobs wait: those that are due, and those that were deferred, given back or planned.
+
+    ``age``: seconds that the oldest due one has been due.
+    """
+
+    due: int
+    later: int
+    age: float
+
+
+async def depth(pool: asyncpg.Pool) -> Depth:
+    """Return how many jobs wait."""
     row = await pool.fetchrow(
         """
-        SELECT count(*) AS waiting, coalesce(extract(epoch
-            FROM now() - min(execute_after)), 0) AS age
-        FROM pgqueuer WHERE status = 'queued' AND execute_after <= now()
+        SELECT count(*) AS waiting, count(*) FILTER (WHERE execute_after <= now()) AS due,
+            greatest(0, coalesce(extract(epoch FROM now() - min(execute_after)), 0)) AS age
+        FROM pgqueuer WHERE status = 'queued'
         """
     )
-    return (int(row["waiting"]), float(row["age"])) if row else (0, 0.0)
+    assert row is not None
+    return Depth(int(row["due"]), int(row["waiting"]) - int(row["due"]), float(row["age"]))

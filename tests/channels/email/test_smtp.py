@@ -8,6 +8,7 @@ from email import message_from_bytes
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tests.channels.email.wire import (
     CLOSE,
@@ -20,9 +21,15 @@ from tests.channels.email.wire import (
 )
 from tests.contracts.provider import ProviderContract
 from utskick.channels.email.channel import EmailChannel
-from utskick.channels.email.smtp_replies import Reply, Step, outcome_of
 from utskick.domain.ids import new_id
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
+from utskick.domain.outcome import (
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Rejected,
+    Sent,
+    Uncertain,
+)
 
 MISBEHAVIOUR: dict[str, dict[str, str]] = {
     "throttle": {"RCPT": "450 4.7.1 too fast for anna@example.com"},
@@ -320,7 +327,13 @@ async def test_a_look_tells_whether_the_server_answers(
 ) -> None:
     [health] = await channel.look()
     assert health.ok
-    assert "NOOP" in server.commands
+    assert not health.warns
+    assert server.commands[-4:] == [
+        "MAIL FROM:<noreply@sundsvall.se>",
+        "RCPT TO:<noreply@sundsvall.se>",
+        "RSET",
+        "QUIT",
+    ]
     server.replies["AUTH"] = f"535 5.7.8 {SECRET}"
     [health] = await channel.look()
     assert not health.ok
@@ -332,30 +345,68 @@ async def test_an_account_that_left_the_settings_sends_nothing(channel: EmailCha
 
 
 @pytest.mark.parametrize(
-    ("step", "code", "text", "kind", "named"),
+    ("verb", "reply", "ok", "warns"),
     [
-        (Step.SENDER, 550, "5.7.1 not yours", Misconfigured, "refused-sender"),
-        (Step.SENDER, 552, "", Rejected, "too-large"),
-        (Step.SENDER, 451, "4.3.0 x", Deferred, "provider-fault"),
-        (Step.SENDER, 530, "5.7.0 login", Misconfigured, "refused-login"),
-        (Step.RECIPIENT, 550, "", Rejected, "unknown-recipient"),
-        (Step.RECIPIENT, 551, "5.1.6 moved", Rejected, "unknown-recipient"),
-        (Step.RECIPIENT, 552, "5.2.2 full", Rejected, "refused-recipient"),
-        (Step.RECIPIENT, 553, "5.1.3 syntax", Rejected, "unknown-recipient"),
-        (Step.RECIPIENT, 554, "5.7.1 relay", Rejected, "refused-recipient"),
-        (Step.RECIPIENT, 452, "4.5.3 too many", Deferred, "provider-fault"),
-        (Step.RECIPIENT, 535, "5.7.8 login", Misconfigured, "refused-login"),
-        (Step.DATA, 554, "5.6.0 no", Rejected, "refused-content"),
-        (Step.DATA, 250, "what", Deferred, "garbage"),
-        (Step.CONTENT, 552, "5.3.4 big", Rejected, "too-large"),
-        (Step.CONTENT, 421, "4.3.2 closing", Deferred, "closing"),
-        (Step.CONTENT, 354, "again", Uncertain, "garbage"),
-        (Step.CONTENT, 999, "x", Uncertain, "garbage"),
+        ("MAIL", "550 5.7.1 sender not allowed", False, False),
+        ("MAIL", "451 4.3.0 disk", False, False),
+        ("RCPT", "550 5.1.1 no such user", True, True),
+        ("RCPT", "450 4.2.0 greylisted", True, True),
+        ("RCPT", "554 5.7.1 relay access denied", False, False),
     ],
 )
-def test_what_a_reply_means(step: Step, code: int, text: str, kind: type, named: str) -> None:
-    outcome = outcome_of(step, Reply(code, text))
-    assert type(outcome) is kind
-    assert not isinstance(outcome, Sent)
-    assert outcome.reason.code == named
-    assert (outcome.reason.provider_code or "").startswith(str(code))
+async def test_a_look_offers_the_default_sender_and_never_sends(
+    channel: EmailChannel, server: ScriptedServer, verb: str, reply: str, ok: bool, warns: bool
+) -> None:
+    server.replies[verb] = reply
+    [health] = await channel.look()
+    assert (health.ok, health.warns) == (ok, warns)
+    assert "DATA" not in server.commands
+
+
+async def test_a_greeting_has_a_time_out_of_its_own(server: ScriptedServer) -> None:
+    server.greeting = SILENCE
+    channel = channel_to(server.port, banner_timeout=0.1)
+    outcome = await send(channel)
+    await channel.close()
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason.code == "no-greeting"
+
+
+async def test_a_late_greeting_is_waited_for_longer_than_for_a_connection(
+    server: ScriptedServer,
+) -> None:
+    server.greeting_delay = 0.4
+    channel = channel_to(server.port, connect_timeout=0.2, banner_timeout=30)
+    assert isinstance(await send(channel), Sent)
+    await channel.close()
+
+
+@pytest.mark.parametrize("verp", [False, True])
+async def test_bounces_are_returned_to_the_envelope_sender(
+    server: ScriptedServer, verp: bool
+) -> None:
+    channel = channel_to(
+        server.port, section={"envelope_sender": "bounces@sundsvall.se", "verp": verp}
+    )
+    key = new_id()
+    assert isinstance(await channel.send(draft(), key, "relay"), Sent)
+    await channel.close()
+    expected = f"bounces+{key.hex}@sundsvall.se" if verp else "bounces@sundsvall.se"
+    assert [c.split(" ")[1] for c in server.commands if c.startswith("MAIL")] == [
+        f"FROM:<{expected}>"
+    ]
+    assert "noreply@sundsvall.se" in str(message_from_bytes(server.messages[0])["From"])
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"envelope_sender": "no-mailbox"},
+        {"envelope_sender": "å@sundsvall.se"},
+        {"verp": True},
+        {"envelope_sender": "b" * 32 + "@sundsvall.se", "verp": True},
+    ],
+)
+def test_an_envelope_sender_that_no_server_takes_is_refused(section: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        channel_to(1, section=section)

@@ -41,6 +41,7 @@ class ScriptedServer:
         self.replies: dict[str, Any] = dict(GOOD)
         self.extensions: tuple[str, ...] = EXTENSIONS
         self.greeting = "220 test ESMTP"
+        self.greeting_delay = 0.0
         self.commands: list[str] = []
         self.messages: list[bytes] = []
         self.connections = 0
@@ -66,6 +67,7 @@ class ScriptedServer:
         self.connections += 1
         self.open.add(writer)
         try:
+            await asyncio.sleep(self.greeting_delay)
             await self._say(writer, self.greeting)
             while line := await reader.readline():
                 await self._answer(line.decode("utf-8").rstrip("\r\n"), reader, writer)
@@ -109,9 +111,9 @@ class ScriptedServer:
         await writer.drain()
 
 
-def channel_to(port: int, **account: Any) -> EmailChannel:
+def channel_to(port: int, *, section: dict[str, Any] | None = None, **account: Any) -> EmailChannel:
     """A channel whose one account, ``relay``, is the server at ``port``: in plain text and with
-    short time-outs."""
+    short time-outs. ``section``: more of the settings section."""
     merged = {
         "host": "127.0.0.1",
         "port": port,
@@ -124,7 +126,8 @@ def channel_to(port: int, **account: Any) -> EmailChannel:
     }
     if account.get("username", "") is None:
         merged.pop("password")
-    return build(EmailSettings.model_validate({"sender": SENDER, "accounts": {"relay": merged}}))
+    settings = {"sender": SENDER, **(section or {}), "accounts": {"relay": merged}}
+    return build(EmailSettings.model_validate(settings))
 
 
 SENDER = {"name": "Sundsvalls kommun", "address": "noreply@sundsvall.se"}

@@ -221,6 +221,7 @@ def test_an_uncertain_hand_over_is_asked_for_again() -> None:
 async def test_a_look_tells_a_folder_that_is_there_from_one_that_is_not(tmp_path) -> None:
     letters = to_folder(tmp_path / "inbox")
     assert [(h.account, h.ok) for h in await letters.look()] == [("house", True)]
+    assert list((tmp_path / "inbox").iterdir()) == []
     (tmp_path / "inbox").rmdir()
     assert [(h.account, h.ok) for h in await letters.look()] == [("house", False)]
     assert isinstance(await letters.send(batch(prepared()), new_id(), "house"), Misconfigured)
@@ -289,3 +290,12 @@ def test_an_address_has_no_empty_line_and_no_null(
 
 def test_an_address_shows_itself_to_no_log() -> None:
     assert "Anna" not in repr(Addressee.read(ANNA))
+
+
+async def test_a_letter_that_cannot_be_typeset_fails_alone_before_its_batch(tmp_path) -> None:
+    letters = to_folder(tmp_path / "inbox")
+    broken = replace(prepared(text="Hej"), frozen=b"no address")
+    outcome = await letters.prepare(broken, new_id())
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.code == "unprintable-letter"
+    await letters.close()

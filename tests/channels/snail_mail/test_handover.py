@@ -10,7 +10,7 @@ import hashlib
 import os
 import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,10 +30,19 @@ from utskick.channels.snail_mail.handover import HandOver
 from utskick.channels.snail_mail.letters import LetterComposer
 from utskick.channels.snail_mail.preflight_client import PreflightClient
 from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, HandoverLayout, Limits
-from utskick.channels.snail_mail.storage import StorageFault, forbidden
+from utskick.channels.snail_mail.storage import StorageFault, StorageLost, forbidden
 from utskick.domain.channel import Draft
 from utskick.domain.ids import new_id
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
+from utskick.domain.outcome import (
+    Concern,
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Sent,
+    Uncertain,
+)
 
 HOME = f"Kultur/joe01doe_{BATCH}"
 OTHER = {**ANNA, "firstName": "Bo", "lastName": "Berg, =1"}
@@ -367,9 +376,15 @@ def quick_sums_hold(folder: Path) -> bool:
 THREE = (prepared(), prepared(department="Skola"), prepared(department="Vatten"))
 
 
-@pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
-    "fault", [Crash(), StorageFault("target-full", "full")], ids=["crash", "fault"]
+    ("fault", "after"),
+    [
+        (Crash(), False),
+        (Crash(), True),
+        (StorageFault("target-full", "full"), False),
+        (StorageLost("unreachable", "gone"), False),
+        (StorageLost("unreachable", "gone"), True),
+    ],
 )
 async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(
     tmp_path: Path, fault: BaseException, after: bool
@@ -443,7 +458,7 @@ async def test_an_attempt_that_was_overtaken_does_not_tidy_away_what_was_decided
 
     async def half() -> Outcome:
         """Up to the second of three folders."""
-        frail = Frail(tmp_path, 25, after=True, fault=StorageFault("unreachable", "gone"))
+        frail = Frail(tmp_path, 25, after=True, fault=StorageLost("unreachable", "gone"))
         return await HandOver(frail, HandoverLayout(), composer, key).run(batch(*THREE))
 
     outcome = await HandOver(Overtaken(tmp_path, half), HandoverLayout(), composer, key).run(
@@ -505,3 +520,38 @@ async def test_many_letters_of_one_pdf_are_handed_over(tmp_path: Path) -> None:
     one = prepared(shared)
     assert isinstance(await hand_over(tmp_path, batch(*[one] * 300)), Sent)
     assert len(files(tmp_path)) == 304
+
+
+async def test_a_letter_that_cannot_be_composed_or_was_erased_stops_no_other(
+    tmp_path: Path,
+) -> None:
+    ids, told = [new_id() for _ in range(3)], []
+
+    async def leave_out(letters: Mapping[UUID, Reason]) -> None:
+        told.append({letter: reason.code for letter, reason in letters.items()})
+
+    broken = replace(prepared(text="Hej"), frozen=b"no address")
+    whole = batch(prepared(), broken, prepared(), ids=ids)
+
+    async def letters() -> AsyncIterator[tuple[UUID, Draft | None]]:
+        assert whole.letters is not None
+        async for delivery, one in whole.letters():
+            yield delivery, None if delivery == ids[2] else one
+
+    draft, key = replace(whole, letters=letters, leave_out=leave_out), new_id()
+    for _ in range(2):  # a repeat tells it again
+        assert isinstance(await hand_over(tmp_path, draft, key), Sent)
+    assert told == [{ids[1]: "unprintable-letter", ids[2]: "erased"}] * 2
+    manifest = orjson.loads((tmp_path / HOME / "manifest.json").read_bytes())
+    assert [one["delivery"] for one in manifest["letters"]] == [str(ids[0])]
+
+
+async def test_a_fault_of_ours_before_the_hand_over_is_a_known_no(tmp_path: Path) -> None:
+    async def letters() -> AsyncIterator[tuple[UUID, Draft | None]]:
+        yield new_id(), prepared()
+        raise LookupError("a file is missing")
+
+    outcome = await hand_over(tmp_path, replace(batch(prepared()), letters=letters))
+    assert isinstance(outcome, Deferred)
+    assert (outcome.reason.code, outcome.concerns) == ("adapter-fault", Concern.OURSELVES)
+    assert files(tmp_path) == []

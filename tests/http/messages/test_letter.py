@@ -11,7 +11,9 @@ import pytest
 
 from tests.http.conftest import Client
 from tests.http.pdf import encoded
+from utskick.domain.month import month_of
 from utskick.sandbox.digital_mail.citizens import number
+from utskick.store.crypto.columns import Column
 from utskick.store.database import Database
 
 ADDRESS = {
@@ -408,3 +410,31 @@ async def test_who_waits_for_a_letter_hears_that_its_hand_over_was_given_up(
     await client.post(f"/2281/deliveries/{hand_over}/resolve", {"decision": "give-up"})
     async with asyncio.timeout(2):
         assert told(await waiting) == [[("SNAIL_MAIL", "FAILED")]]
+
+
+async def test_a_letter_that_cannot_be_printed_any_more_fails_alone(
+    client: Client, database: Database
+) -> None:
+    batch, kept = str(uuid4()), []
+    for _ in range(3):
+        made = await client.post(f"/2281/snail-mail?batchId={batch}", snail())
+        assert made.json["deliveries"][0]["lifecycle"] == "gathered"
+        kept.append(made.json["deliveries"][0]["deliveryId"])
+    created = await database.pool.fetchval(
+        "SELECT created_at FROM deliveries WHERE id = $1::uuid", kept[1]
+    )
+    await database.vault.ready("2281", month_of(created))
+    key = database.vault.of("2281", month_of(created))
+    await database.pool.execute(
+        "UPDATE deliveries SET frozen = $2 WHERE id = $1::uuid",
+        kept[1],
+        key.encrypt(Column.FROZEN, b"no address"),
+    )
+    await client.post(f"/2281/snail-mail/batch/{batch}")
+    for delivery, lifecycle in zip(kept, ("sent", "failed", "sent"), strict=True):
+        found = await client.until(
+            f"/2281/status/delivery/{delivery}", lambda d, word=lifecycle: d["lifecycle"] == word
+        )
+        code = (found.get("reason") or {}).get("code")
+        assert code == ("unprintable-letter" if lifecycle == "failed" else None)
+    assert len(await client.all_received("snail_mail")) == 2

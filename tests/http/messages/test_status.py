@@ -136,7 +136,15 @@ async def test_health_tells_of_database_queue_workers_and_providers(client: Clie
     assert (await client.get("/health/live")).json == {"status": "UP"}
     found = (await client.get("/health/ready")).json
     assert found["status"] == "UP"
-    assert found["components"].keys() == {"database", "queue", "workers", "providers"}
+    assert found["components"].keys() == {
+        "database",
+        "queue",
+        "workers",
+        "providers",
+        "circuits",
+        "circuitEvents",
+        "clock",
+    }
     assert found["components"]["providers"]["sms/link"]["status"] == "UP"
 
 

@@ -17,7 +17,7 @@ from tests.channels.snail_mail.stage import ANNA, BATCH, batch, channel, pdf, pr
 from tests.contracts.provider import SILENT
 from utskick.channels.snail_mail.channel import SnailMailChannel
 from utskick.domain.ids import new_id
-from utskick.domain.outcome import Deferred, Misconfigured, Sent, Uncertain
+from utskick.domain.outcome import Deferred, Misconfigured, Sent
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger, Received
@@ -102,7 +102,7 @@ async def test_a_repeat_is_printed_once(sandbox: ConnectedSimulator) -> None:
         (ProviderFault.REFUSE, Misconfigured),
         (ProviderFault.TEMPORARY, Deferred),
         (ProviderFault.DROP, Deferred),
-        (ProviderFault.TIMEOUT, Uncertain),
+        (ProviderFault.TIMEOUT, Sent),  # the folder is seen to have arrived
     ],
 )
 async def test_it_misbehaves_once_for_each_hand_over_and_prints_once(

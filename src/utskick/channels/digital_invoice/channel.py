@@ -29,14 +29,15 @@ from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.directory_ports import LegalIds, Neighbours
 from utskick.domain.errors import NotBuilt
 from utskick.domain.history_facts import HistoryFacts
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared, Ready
 
 _NO_LEGAL_ID: Final = Reason(
     "no-legal-id", "the party has no known personal or organisation number"
 )
 _NO_ACCOUNT: Final = Misconfigured(
-    Reason("no-account", "no account for the municipality's invoices is configured")
+    Reason("no-account", "no account for the municipality's invoices is configured"),
+    Concern.OURSELVES,
 )
 
 FORMS: Final = (

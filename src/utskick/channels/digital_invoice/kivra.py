@@ -12,6 +12,7 @@ from utskick.cache import Cache
 from utskick.channels.digital_invoice.settings import KivraAccount
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import (
+    Concern,
     Deferred,
     Misconfigured,
     Outcome,
@@ -90,10 +91,10 @@ class Kivra:
     async def _match(self, numbers: Sequence[str]) -> Mapping[str, bool] | Outcome:
         answer = await self._post("/usermatch/ssn", orjson.dumps({"list": list(numbers)}))
         if not isinstance(answer, HttpResponse):
-            return _unsent(answer)
+            return _unsent(answer, Concern.ACCOUNT)
         reachable = members(answer.body).get("list")
         if not is_success(answer) or not isinstance(reachable, list):
-            return _unsent(read(answer))
+            return _unsent(read(answer), Concern.RECIPIENT)
         return {number: number in reachable for number in numbers}
 
     async def send(self, content: bytes) -> Outcome:
@@ -157,7 +158,10 @@ def read(answer: HttpResponse) -> Outcome:
         reason = CONFIGURATION[code]
         return Misconfigured(Reason(reason.code, reason.sentence, code))
     if code == "40915":
-        return Uncertain(Reason("conflict", "Kivra reports that this content already exists", code))
+        return Uncertain(
+            Reason("conflict", "Kivra reports that this content already exists", code),
+            Concern.RECIPIENT,
+        )
     return by_status(answer)
 
 
@@ -167,16 +171,21 @@ def _code(answer: HttpResponse) -> str | None:
     return str(code) if isinstance(code, int | str) and str(code).isdigit() else None
 
 
-def _unsent(outcome: Outcome) -> Outcome:
-    """Map the outcome of a failed query, which has sent no message in any case."""
+def _unsent(outcome: Outcome, concerns: Concern) -> Outcome:
+    """Map the outcome of a failed query, which has sent no message in any case.
+
+    ``concerns``: what an answer that refuses the query or cannot be parsed concerns; one of those
+    that were asked for may have caused it.
+    """
     if isinstance(outcome, Uncertain):
         return Deferred(
             Reason(
                 "no-match",
                 "Kivra gave no valid response to the user match",
                 outcome.reason.provider_code,
-            )
+            ),
+            concerns=concerns,
         )
     if isinstance(outcome, Rejected):
-        return Misconfigured(outcome.reason)
+        return Misconfigured(outcome.reason, concerns)
     return outcome

@@ -49,7 +49,7 @@ from utskick.domain.clock import Clock, utc_now
 from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.history_facts import HistoryFacts
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason
 from utskick.domain.preparation import Prepared, Ready
 
 log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ FORMS: Final = (
     ),
 )
 
-_NO_SENDER: Final = Misconfigured(Reason("no-sender", NOT_A_SENDER))
+_NO_SENDER: Final = Misconfigured(Reason("no-sender", NOT_A_SENDER), Concern.OURSELVES)
 
 
 class DigitalMailChannel(ChannelDefaults):
@@ -222,6 +222,15 @@ class DigitalMailChannel(ChannelDefaults):
             sender.account_name for sender in self._senders_of(draft.municipality_id, draft.content)
         )
 
+    def destination(self, draft: Draft) -> str | None:
+        """Return the name of the mailbox operator."""
+        if draft.frozen is None:
+            return None
+        snapshot = Snapshot.decode(draft.frozen)
+        account = self._settings.accounts.get(snapshot.account)
+        operator = account.operators.get(snapshot.supplier) if account is not None else None
+        return operator.name if operator is not None else snapshot.supplier
+
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
         """Decide by the draft's operator, or before preparation by all operators of the account."""
         operators = self._settings.accounts[account].operators
@@ -239,7 +248,7 @@ class DigitalMailChannel(ChannelDefaults):
             return _NO_SENDER
         operator = sender.account.operators.get(snapshot.supplier)
         if operator is None or not is_allowed(snapshot.address, operator):
-            return Misconfigured(FOREIGN_ADDRESS)
+            return Misconfigured(FOREIGN_ADDRESS, Concern.OURSELVES)
         clients = await sender.clients()
         if isinstance(clients, Misconfigured):
             return clients
@@ -301,7 +310,8 @@ def _application_fault(fault: ApplicationFault, operator: str, key: UUID) -> Out
             "application-fault",
             "the mailbox operator reported an application fault",
             str(fault.code),
-        )
+        ),
+        concerns=Concern.DESTINATION,
     )
 
 

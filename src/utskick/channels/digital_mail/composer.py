@@ -20,7 +20,7 @@ from utskick.channels.digital_mail.settings import DigitalMailSettings
 from utskick.channels.digital_mail.signature import Sealing
 from utskick.domain.channel import Draft
 from utskick.domain.clock import Clock
-from utskick.domain.outcome import Outcome, Reason, Rejected, Uncertain
+from utskick.domain.outcome import Concern, Outcome, Reason, Rejected, Uncertain
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,7 +67,8 @@ _CHANGED: Final = Uncertain(
         "changed-since-first-attempt",
         "the certificate or the settings changed since the first attempt; a repeat would be a"
         " different message, so nothing was sent now",
-    )
+    ),
+    Concern.OURSELVES,
 )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from utskick.channels.digital_mail.settings import MailboxOperator
 from utskick.channels.digital_mail.soap_responses import ReachabilityStatus
-from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
+from utskick.domain.outcome import Concern, Misconfigured, Outcome, Reason, Rejected
 
 #: Minimum age of a mailbox owner.
 ADULT: Final = 18
@@ -89,7 +89,9 @@ def unreachable(reason: Reason) -> Outcome:
     Never polite: the contract reports FAILED and answers 404 (Q28), and reserves NOT_SENT for a
     mailbox operator's Delivered=false.
     """
-    return Misconfigured(reason) if reason is FOREIGN_ADDRESS else Rejected(reason)
+    return (
+        Misconfigured(reason, Concern.OURSELVES) if reason is FOREIGN_ADDRESS else Rejected(reason)
+    )
 
 
 def is_allowed(address: str, operator: MailboxOperator) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,7 +24,16 @@ from utskick.channels.digital_mail.soap_responses import (
 )
 from utskick.domain.channel import AccountHealth
 from utskick.domain.clock import Clock
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
+from utskick.domain.outcome import (
+    Concern,
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Uncertain,
+    of_destination,
+)
 from utskick.outgoing.batch_loader import BatchLoader
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 
@@ -140,12 +149,6 @@ class SenderAccount:
         answer = await clients.far.call(
             HttpRequest("POST", self.account.url, self._is_reachable(recipients), HEADERS)
         )
-        if (
-            isinstance(answer, Uncertain)
-            and answer.reason.code == "oversized-answer"
-            and len(recipients) > 1
-        ):
-            return await self._query_halves(recipients)
         statuses = parse_reachability(answer) if isinstance(answer, HttpResponse) else answer
         if isinstance(statuses, ApplicationFault):
             log.warning(
@@ -159,27 +162,14 @@ class SenderAccount:
                     "register-fault",
                     "the register of mailboxes reported an application fault",
                     str(statuses.code),
-                )
+                ),
+                concerns=Concern.RECIPIENT,
             )
         if not isinstance(statuses, Mapping):
-            return _query_failure(statuses)
+            return _query_failure(statuses, is_answer=isinstance(answer, HttpResponse))
         for recipient, status in statuses.items():
             self._cache.put(recipient, status)
         return statuses
-
-    async def _query_halves(
-        self, recipients: Sequence[str]
-    ) -> Mapping[str, ReachabilityStatus] | Outcome:
-        middle = len(recipients) // 2
-        first = await self._query_register(recipients[:middle])
-        second = (
-            await self._query_register(recipients[middle:]) if isinstance(first, Mapping) else first
-        )
-        return (
-            {**first, **second}
-            if isinstance(first, Mapping) and isinstance(second, Mapping)
-            else second
-        )
 
     def _is_reachable(self, recipients: Sequence[str]) -> bytes:
         members = element("senderOrgNr", "16" + self.organization) + "".join(
@@ -195,7 +185,7 @@ class SenderAccount:
     async def deliver(
         self, address: str, envelope: bytes, recipient: str
     ) -> ApplicationFault | Outcome:
-        """Call deliverSecure once."""
+        """Call deliverSecure once. What fails concerns the operator."""
         clients = await self.clients()
         if isinstance(clients, Misconfigured):
             return clients
@@ -205,7 +195,7 @@ class SenderAccount:
         outcome = parse_delivery(answer, recipient) if isinstance(answer, HttpResponse) else answer
         if isinstance(outcome, Rejected) and outcome.polite:
             self.forget(recipient)
-        return outcome
+        return outcome if isinstance(outcome, ApplicationFault) else of_destination(outcome)
 
     # -- health ----------------------------------------
 
@@ -247,6 +237,9 @@ class SenderAccount:
             await asyncio.gather(self._clients.far.close(), self._clients.operators.close())
 
 
+#: Codes of answers that one recipient may have caused: a SOAP fault, and what cannot be parsed.
+_OF_ONE: Final = frozenset({"refused", "garbage"})
+_FAULTS: Final = frozenset({"Server", "500"})
 _NO_ANSWER: Final = Reason("no-answer", "the register of mailboxes does not respond")
 
 
@@ -261,17 +254,21 @@ def _expired(credentials: Credentials, now: datetime) -> Misconfigured | None:
     )
 
 
-def _query_failure(outcome: Outcome) -> Outcome:
-    """Map the outcome of a failed query, which has sent no message in any case."""
+def _query_failure(outcome: Outcome, *, is_answer: bool) -> Outcome:
+    """Map the outcome of a failed query, which has sent no message in any case.
+
+    ``is_answer``: the register answered. A recipient may have caused what it said, or that the
+    answer for all is too long; not that it is overloaded or refuses the sender.
+    """
+    reason = getattr(outcome, "reason", _NO_ANSWER)
+    of_one = reason.code == "oversized-answer" or (
+        is_answer and (reason.code in _OF_ONE or reason.provider_code in _FAULTS)
+    )
+    concerns = Concern.RECIPIENT if of_one else Concern.ACCOUNT
     if isinstance(outcome, Uncertain):
-        reason = Reason("register-silent", _NO_ANSWER.sentence, outcome.reason.provider_code)
-        return Deferred(reason)
+        silent = Reason("register-silent", _NO_ANSWER.sentence, reason.provider_code)
+        return Deferred(silent, concerns=concerns)
     if isinstance(outcome, Rejected):
-        return Misconfigured(
-            Reason(
-                "register-refuses",
-                "the register of mailboxes rejected the query",
-                outcome.reason.provider_code,
-            )
-        )
-    return outcome
+        sentence = "the register of mailboxes rejected the query"
+        return Misconfigured(Reason("register-refuses", sentence, reason.provider_code), concerns)
+    return replace(outcome, concerns=concerns) if isinstance(outcome, Deferred) else outcome

@@ -9,7 +9,7 @@ import idna
 #: RFC 5321 section 4.5.3.1: 256 octets for a path including its angle brackets; 64 for the local
 #: part.
 _LONGEST = 254
-_LONGEST_LOCAL = 64
+LONGEST_LOCAL = 64
 #: RFC 1035 section 2.3.4, plus the underscore that some host names contain.
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 
@@ -44,7 +44,7 @@ def is_deliverable(address: str) -> bool:
         return False
     octets = len(local.encode())
     return (
-        octets <= _LONGEST_LOCAL
+        octets <= LONGEST_LOCAL
         and octets + 1 + len(domain) <= _LONGEST
         and all(map(_LABEL.match, domain.split(".")))
     )

@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from utskick.channels.email import requests
+from utskick.channels.email.addresses import wire_address
 from utskick.channels.email.dkim import SIGNATURE_ROOM, Signatures
 from utskick.channels.email.graph import Graph
 from utskick.channels.email.mime import AttachmentCache, ComposedMail, compose, measured
@@ -35,7 +36,7 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotBuilt, Violation
 from utskick.domain.history_facts import HistoryFacts
-from utskick.domain.outcome import Misconfigured, Outcome, Reason
+from utskick.domain.outcome import Concern, Misconfigured, Outcome, Reason
 
 _MIB = 1024 * 1024
 _NO_KEY = UUID(int=0)
@@ -103,8 +104,9 @@ class EmailChannel(ChannelDefaults):
         self.unsettled = settings.unsettled
         self._signatures = Signatures(dict(settings.dkim))
         self._encoded = AttachmentCache()
+        probe = _probe(settings)
         self._transports = {
-            name: _transport(name, account) for name, account in settings.accounts.items()
+            name: _transport(name, account, probe) for name, account in settings.accounts.items()
         }
         self.accounts = tuple(
             Account(name, a.provider, a.priority, a.concurrency, a.rate)
@@ -166,6 +168,10 @@ class EmailChannel(ChannelDefaults):
         fitting = (name for name in names if (limit := limits[name]) is None or size <= limit)
         return tuple(fitting) or names
 
+    def destination(self, draft: Draft) -> str | None:
+        """Return the mail domain."""
+        return draft.recipient.destination.rpartition("@")[2].lower() or None
+
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         """Resend: a second copy has the same Message-ID and identical bytes."""
         return "resend"
@@ -173,7 +179,9 @@ class EmailChannel(ChannelDefaults):
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         transport = self._transports.get(account)
         if transport is None:
-            return Misconfigured(Reason("no-account", "the account is no longer configured"))
+            return Misconfigured(
+                Reason("no-account", "the account is no longer configured"), Concern.OURSELVES
+            )
         whole = self._with_sender(draft)
         address = whole.content["_sender"]["address"]
         signed = not transport.signs and self._signatures.covers(address)
@@ -184,7 +192,9 @@ class EmailChannel(ChannelDefaults):
         return await transport.send(mail)
 
     def _unsigned(self, draft: Draft, key: UUID) -> ComposedMail:
-        return compose(draft, key, self._encoded)
+        mail = compose(draft, key, self._encoded)
+        path = self._settings.return_path(mail.sender, key)
+        return mail if path == mail.sender else replace(mail, return_path=path)
 
     def _signed(self, draft: Draft, key: UUID) -> ComposedMail:
         return self._signatures.sign(self._unsigned(draft, key), draft.created_at or utc_now())
@@ -249,8 +259,18 @@ def _is_surely_within(draft: Draft, octets: int) -> bool:
     )
 
 
-def _transport(name: str, account: AccountSettings | GraphAccount) -> Transport:
-    return Graph(name, account) if isinstance(account, GraphAccount) else Smtp(name, account)
+def _probe(settings: EmailSettings) -> ComposedMail:
+    """Return the envelope of the default sender to itself, with which accounts are checked."""
+    address = wire_address(settings.sender.address)
+    return ComposedMail(address, address, b"", settings.return_path(address, _NO_KEY))
+
+
+def _transport(
+    name: str, account: AccountSettings | GraphAccount, probe: ComposedMail
+) -> Transport:
+    if isinstance(account, GraphAccount):
+        return Graph(name, account)
+    return Smtp(name, account, probe)
 
 
 def build(settings: EmailSettings) -> EmailChannel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import dkim
@@ -65,7 +66,7 @@ class Signatures:
             return mail
         selector, pem = self._keys[domain]
         header = _signature(mail.data, (selector, domain.encode(), pem), at)
-        return ComposedMail(mail.sender, mail.recipient, header + mail.data)
+        return replace(mail, data=header + mail.data)
 
 
 def _signature(data: bytes, key: tuple[bytes, bytes, bytes], at: datetime) -> bytes:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from utskick.channels.email.mime import ComposedMail
 from utskick.channels.email.settings import GraphAccount
 from utskick.domain.channel import AccountHealth
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 from utskick.outgoing.parsing import members
 from utskick.outgoing.token import Token, TokenSource
@@ -170,7 +170,10 @@ def _by_code(code: str, answer: HttpResponse) -> Outcome | None:
     if code in REJECTED:
         return Rejected(_with_code(REJECTED[code], code))
     if code in MISCONFIGURED:
-        return Misconfigured(_with_code(MISCONFIGURED[code], code))
+        reason = MISCONFIGURED[code]
+        # Another sender may be accepted, so that the account need not wait.
+        concerns = Concern.OURSELVES if reason is _SENDER else Concern.ACCOUNT
+        return Misconfigured(_with_code(reason, code), concerns)
     if code in DEFERRED:
         return Deferred(_with_code(DEFERRED[code], code), answer.retry_after)
     return None

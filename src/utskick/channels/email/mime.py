@@ -43,16 +43,25 @@ _CACHE_SIZE = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ComposedMail:
-    """An envelope and its content (RFC 5321 section 2.3.1), lines ending in CRLF."""
+    """An envelope and its content (RFC 5321 section 2.3.1), lines ending in CRLF.
+
+    ``sender``: the address in From. ``return_path``: the one in MAIL FROM, if it is another.
+    """
 
     sender: str
     recipient: str
     data: bytes
+    return_path: str | None = None
+
+    @property
+    def mail_from(self) -> str:
+        """The reverse path (RFC 5321 section 4.1.1.2), to which bounces are returned."""
+        return self.return_path or self.sender
 
     @property
     def international(self) -> bool:
         """Whether the addresses require SMTPUTF8 (RFC 6531)."""
-        return not (self.sender.isascii() and self.recipient.isascii())
+        return not (self.mail_from.isascii() and self.recipient.isascii())
 
 
 class AttachmentCache:

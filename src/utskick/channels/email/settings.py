@@ -6,6 +6,7 @@ import re
 import socket
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from uuid import UUID
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from utskick.channels.email import requests
-from utskick.channels.email.addresses import wire_domain
+from utskick.channels.email.addresses import LONGEST_LOCAL, is_deliverable, wire_domain
 from utskick.domain.recipient import is_email
 from utskick.domain.validators import Line
 from utskick.outgoing.settings_types import (
@@ -57,6 +58,16 @@ def _mailbox(address: str) -> str:
     if not is_email(address):
         raise ValueError("must be a mailbox address, or be omitted")
     return address
+
+
+def _bounce_address(address: str) -> str:
+    if not (is_email(address) and address.isascii() and is_deliverable(address)):
+        raise ValueError("must be a mailbox address in ASCII")
+    return address
+
+
+#: Octets that variable envelope return paths add to a local part: a plus sign and the id in hex.
+_VERP_LENGTH: Final = 33
 
 
 class DefaultSender(requests.EmailSender):
@@ -108,6 +119,8 @@ class AccountSettings(Section):
     """A submission server (RFC 6409). Times in seconds, ``rate`` in messages per second.
 
     ``ca_file``, or its contents in ``ca``: CA certificates trusted instead of the public ones.
+    ``connect_timeout``: of the TCP connection; ``banner_timeout``: of the TLS handshake, of the
+    server's greeting and of STARTTLS; ``read_timeout``: of every other reply.
     """
 
     provider: Literal["smtp"] = "smtp"
@@ -122,6 +135,7 @@ class AccountSettings(Section):
     concurrency: int = Field(8, ge=1)
     rate: float | None = Field(None, gt=0)
     connect_timeout: float = Field(5, gt=0)
+    banner_timeout: float = Field(30, gt=0)
     read_timeout: float = Field(30, gt=0)
     messages_per_connection: int = Field(100, ge=1)
     idle_seconds: float = Field(20, gt=0)
@@ -192,6 +206,9 @@ class EmailSettings(ChannelSection):
 
     ``domains``: domains a unit may send from, None for any; subdomains must be listed.
     ``subject``: default in the short form. ``message_limit``: bytes of a composed message.
+    ``envelope_sender``: address in MAIL FROM, to which bounces are returned (RFC 5321 section
+    4.4), instead of the sender's; ``verp``: with the delivery's id in its local part
+    (``bounces+<id>@…``), which tells whose message bounced. Both are of SMTP accounts only.
     """
 
     carried: ClassVar = frozenset({"sender", "domains", "subject", "message_limit"})
@@ -200,6 +217,8 @@ class EmailSettings(ChannelSection):
     domains: list[Domain] | None = None
     subject: Line = "Meddelande"
     message_limit: int = Field(20 * 1024 * 1024, gt=0)
+    envelope_sender: Annotated[str, AfterValidator(_bounce_address)] | None = None
+    verp: bool = False
     accounts: dict[str, Account] = {}
     dkim: dict[Domain, DkimKey] = {}
 
@@ -211,6 +230,27 @@ class EmailSettings(ChannelSection):
                 " that name none"
             )
         return self
+
+    @model_validator(mode="after")
+    def _has_room_for_the_id(self) -> Self:
+        if not self.verp:
+            return self
+        if self.envelope_sender is None:
+            raise fault_at("envelope_sender", "must be set where verp is true")
+        if len(self.envelope_sender.rpartition("@")[0]) + _VERP_LENGTH > LONGEST_LOCAL:
+            raise fault_at(
+                "envelope_sender",
+                f"must have at most {LONGEST_LOCAL - _VERP_LENGTH} characters before the @ where"
+                " verp is true",
+            )
+        return self
+
+    def return_path(self, sender: str, key: UUID) -> str:
+        """Return the address in MAIL FROM of the delivery ``key`` from this sender."""
+        if self.envelope_sender is None:
+            return sender
+        local, _, domain = self.envelope_sender.rpartition("@")
+        return f"{local}+{key.hex}@{domain}" if self.verp else self.envelope_sender
 
     @property
     def in_order(self) -> tuple[str, ...]:

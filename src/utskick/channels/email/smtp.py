@@ -24,8 +24,10 @@ class Smtp:
     signs = False
     largest = None
 
-    def __init__(self, name: str, account: AccountSettings) -> None:
+    def __init__(self, name: str, account: AccountSettings, probe: ComposedMail) -> None:
+        """``probe``: an envelope that the server must accept, for ``check``."""
         self._name = name
+        self._probe = probe
         self._pool = SmtpPool(account)
         self._slots = asyncio.Semaphore(account.concurrency)
 
@@ -35,7 +37,7 @@ class Smtp:
             connection = await self._pool.acquire()
             if isinstance(connection, SmtpConnection) and connection.used:
                 outcome = await self._transact(connection, mail)
-                if outcome != _LOST and not _is_closing(outcome):
+                if not _is_lost(outcome):
                     return outcome
                 connection = await self._pool.open()
             return (
@@ -54,33 +56,41 @@ class Smtp:
         return outcome
 
     async def check(self) -> AccountHealth:
-        """Connect, secure, log in and send NOOP."""
+        """Connect, secure, log in, and offer the probe's envelope; nothing is sent.
+
+        A recipient that the server does not know is only a warning: many a default sender's
+        mailbox does not exist.
+        """
         connection = await self._pool.open()
         if not isinstance(connection, SmtpConnection):
             return AccountHealth(self._name, False, _sentence(connection))
-        reply = await connection.command(b"NOOP")
+        refusal = await _envelope(connection, self._probe)
+        await connection.command(b"RSET")
         await connection.leave()
-        ok = reply is not None and reply.code == 250
-        return AccountHealth(
-            self._name,
-            ok,
-            "the mail server responds"
-            if ok
-            else "the mail server accepted the connection but did not respond",
-        )
+        if refusal is None:
+            return AccountHealth(self._name, True, "the mail server accepts the default sender")
+        step, outcome = refusal
+        if step is Step.RECIPIENT and not isinstance(outcome, Misconfigured):
+            sentence = (
+                "the mail server accepts the default sender; of a message to that address it says:"
+                f" {_sentence(outcome)}"
+            )
+            return AccountHealth(self._name, True, sentence, warns=True)
+        return AccountHealth(self._name, False, _sentence(outcome))
 
     async def close(self) -> None:
         await self._pool.close()
 
 
-def _is_closing(outcome: Outcome) -> bool:
-    return isinstance(outcome, Deferred) and outcome.reason.code == "closing"
+def _is_lost(outcome: Outcome) -> bool:
+    """Return whether the server had closed the session, before the message left."""
+    return isinstance(outcome, Deferred) and outcome.reason.code in ("closing", "connection-lost")
 
 
 def _sentence(outcome: Outcome) -> str:
     return (
         outcome.reason.sentence
-        if isinstance(outcome, Deferred | Misconfigured)
+        if isinstance(outcome, Deferred | Misconfigured | Rejected)
         else "the mail server cannot be used"
     )
 
@@ -90,21 +100,32 @@ async def _transaction(connection: SmtpConnection, mail: ComposedMail) -> Outcom
     unsupported = _unsupported(connection, mail)
     if unsupported is not None:
         return unsupported
-    options = [b"SIZE=%d" % len(mail.data)] if connection.offers("size") else []
+    refusal = await _envelope(connection, mail)
+    if refusal is not None:
+        return refusal[1]
+    reply = await connection.command(b"DATA")
+    if reply is None:
+        return _LOST
+    if reply.code // 100 != 3:
+        return outcome_of(Step.DATA, reply)
+    return await connection.send_content(_dot_stuffed(mail.data))
+
+
+async def _envelope(connection: SmtpConnection, mail: ComposedMail) -> tuple[Step, Outcome] | None:
+    """Send MAIL and RCPT. Return the step that was refused with its outcome; None if none was."""
+    options = [b"SIZE=%d" % len(mail.data)] if mail.data and connection.offers("size") else []
     if mail.international:
         options += [b"SMTPUTF8", b"BODY=8BITMIME"]
-    steps = (
-        (Step.SENDER, 2, (b"MAIL", b"FROM:<%b>" % mail.sender.encode(), *options)),
-        (Step.RECIPIENT, 2, (b"RCPT", b"TO:<%b>" % mail.recipient.encode())),
-        (Step.DATA, 3, (b"DATA",)),
-    )
-    for step, expected, command in steps:
+    for step, command in (
+        (Step.SENDER, (b"MAIL", b"FROM:<%b>" % mail.mail_from.encode(), *options)),
+        (Step.RECIPIENT, (b"RCPT", b"TO:<%b>" % mail.recipient.encode())),
+    ):
         reply = await connection.command(*command)
         if reply is None:
-            return _LOST
-        if reply.code // 100 != expected:
-            return outcome_of(step, reply)
-    return await connection.send_content(_dot_stuffed(mail.data))
+            return step, _LOST
+        if reply.code // 100 != 2:
+            return step, outcome_of(step, reply)
+    return None
 
 
 def _unsupported(connection: SmtpConnection, mail: ComposedMail) -> Outcome | None:

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 
+from utskick.channels.email.smtp_meanings import (
+    CLOSING,
+    CONTENT,
+    GARBAGE,
+    LOGIN,
+    Meaning,
+    Step,
+    by_basic_code,
+    by_enhanced_code,
+    by_words,
+)
 from utskick.domain.outcome import (
     Deferred,
     Misconfigured,
     Outcome,
-    Reason,
     Rejected,
     Sent,
     Uncertain,
 )
 
+__all__ = ["Reply", "Step", "outcome_of"]
+
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|\Z)")
-_LOGIN = frozenset({530, 534, 535, 538})
-
-
-class Step(StrEnum):
-    """Step of the transaction that a reply belongs to."""
-
-    OPEN = "open"
-    SENDER = "sender"
-    RECIPIENT = "recipient"
-    DATA = "data"
-    CONTENT = "content"
+_LOGIN_CODES = frozenset({530, 534, 535, 538})
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A reply of the server.
 
-    ``text`` may contain the recipient's address; it is used only for ``reference``.
+    ``text`` may contain the recipient's address; it is used only for ``reference``, and to find out
+    what the server refused.
     """
 
     code: int
@@ -44,6 +46,14 @@ class Reply:
     def enhanced(self) -> str:
         match = _ENHANCED.match(self.text)
         return match[1] if match else ""
+
+    @property
+    def detail(self) -> str:
+        """Subject and detail of the enhanced code (RFC 3463 section 2), such as ``1.1``.
+
+        Without its class: the first digit of the basic code decides whether a fault is permanent.
+        """
+        return self.enhanced[2:]
 
     @property
     def provider_code(self) -> str:
@@ -58,62 +68,36 @@ class Reply:
 
 def outcome_of(step: Step, reply: Reply) -> Outcome:
     """Map the reply that ends a transaction; only one to ``Step.CONTENT`` can be ``Sent``."""
-    kind = reply.code // 100
-    if step is Step.CONTENT and kind == 2:
+    if step is Step.CONTENT and reply.code // 100 == 2:
         return Sent(reply.reference)
-    if reply.code in _LOGIN:
-        return Misconfigured(
-            _reason(reply, "refused-login", "the mail server rejected the credentials")
+    meaning = _meaning(step, reply)
+    reason = replace(meaning.reason, provider_code=reply.provider_code)
+    if meaning is GARBAGE:
+        return (
+            Uncertain(reason, meaning.concerns)
+            if step is Step.CONTENT
+            else Deferred(reason, concerns=meaning.concerns)
         )
+    if meaning.ours and (reply.code // 100 == 5 or meaning.always_ours):
+        return Misconfigured(reason, meaning.concerns)
+    if reply.code // 100 == 4:
+        return Deferred(reason, concerns=meaning.concerns)
+    return Rejected(reason)
+
+
+def _meaning(step: Step, reply: Reply) -> Meaning:
+    """Return what the server said: by the enhanced code, then by words, then by the basic code."""
+    kind = reply.code // 100
+    if kind not in (4, 5):
+        return GARBAGE
     if reply.code == 421:
-        return Deferred(_reason(reply, "closing", "the mail server is shutting down"))
-    if kind == 4:
-        return _temporary(reply)
-    if kind == 5:
-        return _permanent(step, reply)
-    if step is Step.CONTENT:
-        return Uncertain(
-            _reason(reply, "garbage", "the mail server's reply to the message cannot be parsed")
-        )
-    return Deferred(_reason(reply, "garbage", "the mail server's reply cannot be parsed"))
-
-
-def _temporary(reply: Reply) -> Outcome:
-    if reply.enhanced.startswith("4.7."):
-        return Deferred(
-            _reason(reply, "throttled", "the mail server temporarily refuses more messages")
-        )
-    return Deferred(_reason(reply, "provider-fault", "temporary error at the mail server"))
-
-
-def _permanent(step: Step, reply: Reply) -> Outcome:
-    too_large = reply.enhanced in ("5.2.3", "5.3.4") or (
-        reply.code == 552 and step is not Step.RECIPIENT
+        return CLOSING
+    if reply.code in _LOGIN_CODES:
+        return LOGIN
+    temporary = kind == 4
+    found = (
+        by_words(step, reply.detail, reply.text, temporary=temporary)
+        or by_enhanced_code(step, reply.detail, temporary=temporary)
+        or by_basic_code(step, reply.code)
     )
-    if too_large:
-        return Rejected(
-            _reason(reply, "too-large", "the message exceeds the mail server's size limit")
-        )
-    if step is Step.OPEN:
-        return Misconfigured(
-            _reason(reply, "refused-connection", "the mail server refused the connection")
-        )
-    if step is Step.SENDER:
-        return Misconfigured(
-            _reason(reply, "refused-sender", "the mail server rejected the sender address")
-        )
-    if step is Step.RECIPIENT and (
-        reply.enhanced.startswith("5.1.") or (not reply.enhanced and reply.code in (550, 551, 553))
-    ):
-        return Rejected(
-            _reason(reply, "unknown-recipient", "the mail server does not know the recipient")
-        )
-    if step is Step.RECIPIENT:
-        return Rejected(
-            _reason(reply, "refused-recipient", "the mail server rejected the recipient")
-        )
-    return Rejected(_reason(reply, "refused-content", "the mail server rejected the message"))
-
-
-def _reason(reply: Reply, code: str, sentence: str) -> Reason:
-    return Reason(code, sentence, reply.provider_code)
+    return CONTENT if found is None else found

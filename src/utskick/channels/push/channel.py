@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from utskick.cache import Cache
 from utskick.channels.push import payload
 from utskick.channels.push.fcm import Fcm
 from utskick.channels.push.provider import PushProvider, gone, is_gone
@@ -96,6 +98,7 @@ class PushChannel(ChannelDefaults):
         self.unsettled = settings.unsettled
         self._subscriptions = subscriptions
         self._clock = clock
+        self._services: Cache[str, str] = Cache(20_000, seconds=3600)
         self._accounts = {
             account.name: account
             for account in sorted(accounts, key=lambda account: account.settings.priority)
@@ -157,7 +160,7 @@ class PushChannel(ChannelDefaults):
         """Route the delivery to each device that the party has at the moment."""
         destination = draft.recipient.destination
         if destination.startswith(_DEVICE):
-            return READY
+            return await self._find_service(draft)
         party_id = destination or draft.recipient.party_id
         assert party_id, "a push message is addressed to a party"
         devices = await self._subscriptions.of(draft.municipality_id, party_id)
@@ -165,7 +168,24 @@ class PushChannel(ChannelDefaults):
             return devices
         if not devices:
             return _NO_SUBSCRIPTION
+        for device in devices:
+            self._services.put(str(device.id), _service(device))
         return Routed(tuple(Route(self.name, destination_of(device)) for device in devices))
+
+    async def _find_service(self, draft: Draft) -> Prepared:
+        """Find out the push service of a device, which a browser chose."""
+        kind, subscription_id = _device(draft)
+        if kind == "webpush" and self._services.get(subscription_id) is None:
+            device = await self._subscriptions.get(draft.municipality_id, subscription_id)
+            if isinstance(device, Deferred):
+                return device
+            if device is not None:
+                self._services.put(subscription_id, _service(device))
+        return READY
+
+    def destination(self, draft: Draft) -> str | None:
+        """Return the origin of a browser's push service; FCM is the account itself."""
+        return self._services.get(_device(draft)[1]) or None
 
     def able(self, draft: Draft) -> tuple[str, ...]:
         kind, _ = _device(draft)
@@ -227,6 +247,12 @@ def build(settings: PushSettings, neighbours: Neighbours) -> PushChannel:
 def destination_of(subscription: Subscription) -> str:
     """Format ``device:webpush:<id>``; the kind decides which accounts support the device."""
     return f"{_DEVICE}{subscription.kind}:{subscription.id}"
+
+
+def _service(subscription: Subscription) -> str:
+    """Return the origin of a push service, "" for FCM."""
+    parts = urlsplit(subscription.address.get("endpoint", ""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
 
 
 def _device(draft: Draft) -> tuple[str, str]:

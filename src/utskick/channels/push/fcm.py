@@ -15,7 +15,7 @@ from utskick.channels.push.provider import gone
 from utskick.channels.push.service_account import AssertedToken
 from utskick.channels.push.settings import FcmAccount
 from utskick.domain.channel import AccountHealth
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 from utskick.outgoing.parsing import is_success, members
 
@@ -39,6 +39,12 @@ CONFIGURATION: Final = {
     "PERMISSION_DENIED": Reason(
         "refused-login", "the service account lacks permission to send for the project"
     ),
+}
+#: What concerns this device, or all devices of Apple or of a push service.
+CONCERNS: Final = {
+    "QUOTA_EXCEEDED": Concern.RECIPIENT,
+    "SENDER_ID_MISMATCH": Concern.RECIPIENT,
+    "THIRD_PARTY_AUTH_ERROR": Concern.DESTINATION,
 }
 _REFUSED: Final = Reason("refused", "the provider rejected the message or the device's token")
 #: Backoff when a throttled response has no Retry-After
@@ -142,10 +148,13 @@ def read(answer: HttpResponse) -> Outcome:
     if code in TEMPORARY:
         reason = replace(TEMPORARY[code], provider_code=code)
         return Deferred(
-            reason, answer.retry_after or (_PAUSE if reason.code == "throttled" else None)
+            reason,
+            answer.retry_after or (_PAUSE if reason.code == "throttled" else None),
+            CONCERNS.get(code, Concern.ACCOUNT),
         )
     if code in CONFIGURATION:
-        return Misconfigured(replace(CONFIGURATION[code], provider_code=code))
+        reason = replace(CONFIGURATION[code], provider_code=code)
+        return Misconfigured(reason, CONCERNS.get(code, Concern.ACCOUNT))
     return by_status(answer)
 
 

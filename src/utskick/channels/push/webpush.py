@@ -20,7 +20,7 @@ from utskick.channels.push.provider import gone
 from utskick.channels.push.settings import WebPushAccount
 from utskick.channels.push.vapid import Vapid, from_base64url, read_key
 from utskick.domain.channel import AccountHealth
-from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent
+from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent, of_destination
 from utskick.domain.validators import is_clean
 from utskick.outgoing.address_guard import AddressGuard, origin_of
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
@@ -90,10 +90,10 @@ class WebPush:
             )
         )
         if not isinstance(answer, HttpResponse):
-            return answer
+            return of_destination(answer)
         if answer.status in (401, 403):
             self._vapid.refuse(origin)
-        return read(answer)
+        return of_destination(read(answer))
 
     async def check(self, name: str) -> AccountHealth:
         """Load the VAPID key; the push services depend on the subscriptions."""

@@ -26,7 +26,7 @@ from utskick.domain.channel import (
 from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.errors import Invalid, NotBuilt, Violation
 from utskick.domain.history_facts import HistoryFacts
-from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected
+from utskick.domain.outcome import Concern, Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.recipient import Recipient
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 from utskick.outgoing.parsing import members
@@ -162,7 +162,9 @@ class SlackChannel(ChannelDefaults):
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:
         opened = self._accounts.get(account)
         if opened is None:
-            return Misconfigured(Reason("no-account", "the account is no longer configured"))
+            return Misconfigured(
+                Reason("no-account", "the account is no longer configured"), Concern.OURSELVES
+            )
         brought = draft.content.get("_brought") is True
         if brought and not draft.secret:
             # Never substitute the municipality's token: the message would come from another

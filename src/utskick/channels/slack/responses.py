@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from utskick.domain.outcome import (
+    Concern,
     Deferred,
     Misconfigured,
     Outcome,
@@ -32,6 +33,8 @@ TEMPORARY: Final = {
     ),
     "message_limit_exceeded": Reason("provider-limit", "the workspace's message limit is reached"),
 }
+
+OF_WORKSPACE: Final = frozenset({"team_added_to_org", "message_limit_exceeded"})
 
 #: Errors of the token or its permissions.
 TOKEN: Final = frozenset(
@@ -121,9 +124,13 @@ def read(answer: HttpResponse, *, brought: bool) -> Outcome:
 def by_error(error: str, retry_after: timedelta | None = None, *, brought: bool) -> Outcome:
     """Map an error code; an unknown one is a rejection too, as nothing was posted."""
     if error in THROTTLED:
-        return Deferred(Reason("throttled", "Slack's rate limit was exceeded", error), retry_after)
+        # One message a second to each channel (docs.slack.dev/apis/web-api/rate-limits).
+        reason = Reason("throttled", "Slack's rate limit was exceeded", error)
+        return Deferred(reason, retry_after, Concern.RECIPIENT)
     if error in TEMPORARY:
-        return Deferred(_with_code(TEMPORARY[error], error), retry_after)
+        # The workspace of a token that came with the request is not the account's.
+        concerns = Concern.RECIPIENT if brought and error in OF_WORKSPACE else Concern.ACCOUNT
+        return Deferred(_with_code(TEMPORARY[error], error), retry_after, concerns)
     if error in IN_DOUBT:
         return Uncertain(_with_code(IN_DOUBT[error], error))
     if error in TOKEN:
@@ -136,7 +143,8 @@ def by_error(error: str, retry_after: timedelta | None = None, *, brought: bool)
                 "duplicate",
                 "Slack received this message before, but no longer knows the result",
                 error,
-            )
+            ),
+            Concern.RECIPIENT,
         )
     reason = PERMANENT.get(error, Reason("refused", "Slack rejected the message"))
     return Rejected(_with_code(reason, error))

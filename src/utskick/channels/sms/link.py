@@ -14,6 +14,7 @@ from utskick.domain.channel import ProviderCallback, Receipt, Report
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import (
+    Concern,
     Deferred,
     Misconfigured,
     Outcome,
@@ -43,6 +44,12 @@ TEMPORARY: Final = {
     2107: Reason("temporarily-blocked", "the number is temporarily blocked"),
 }
 
+#: Temporary codes that say nothing of the account: of the number, and of its operator.
+CONCERNS: Final = {
+    **dict.fromkeys((1004, 2107), Concern.RECIPIENT),
+    **dict.fromkeys((1, 6), Concern.DESTINATION),
+}
+
 _BLOCKED: Final = Reason("blocked", "messages cannot be sent to this number")
 PERMANENT: Final = {
     2: Reason("no-route", "the provider has no route to this number"),
@@ -63,6 +70,8 @@ _SENDER: Final = Reason("refused-sender", "the provider rejected the sender name
 _CHARGING: Final = Reason("refused-charging", "the provider could not charge the account")
 _ENCODING: Final = Reason("refused-encoding", "the provider rejected the message's encoding")
 _CONTENT: Final = Reason("refused-content", "the provider rejected the message's format")
+#: Of a message as it was made here: others by the same account may be accepted.
+_OF_MESSAGE: Final = (_SENDER, _ENCODING, _CONTENT)
 CONFIGURATION: Final = {
     104: Reason("provider-configuration", "the account is not configured correctly"),
     **dict.fromkeys(range(2000, 2004), _SENDER),
@@ -84,11 +93,14 @@ def by_code(code: int, reference: str | None, *, polite: bool = True) -> Outcome
     if code in ACCEPTED:
         return Sent(reference, delivered=code in DELIVERED)
     if code in TEMPORARY:
-        return Deferred(_with_code(TEMPORARY[code], code))
+        concerns = CONCERNS.get(code, Concern.ACCOUNT)
+        return Deferred(_with_code(TEMPORARY[code], code), concerns=concerns)
     if code in PERMANENT:
         return Rejected(_with_code(PERMANENT[code], code), polite=polite)
     if code in CONFIGURATION:
-        return Misconfigured(_with_code(CONFIGURATION[code], code))
+        reason = CONFIGURATION[code]
+        concerns = Concern.OURSELVES if reason in _OF_MESSAGE else Concern.ACCOUNT
+        return Misconfigured(_with_code(reason, code), concerns)
     return Uncertain(
         Reason("unknown-code", "the provider returned an undocumented result code", str(code))
     )

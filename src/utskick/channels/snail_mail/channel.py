@@ -21,17 +21,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
+import structlog
 from pydantic import BaseModel
 
 from utskick.channels.snail_mail import planning
+from utskick.channels.snail_mail.file_names import STAGING
 from utskick.channels.snail_mail.folder import Folder
 from utskick.channels.snail_mail.handover import HandOver
+from utskick.channels.snail_mail.handover_writer import UNPRINTABLE
 from utskick.channels.snail_mail.letters import LetterComposer
 from utskick.channels.snail_mail.preflight_client import PreflightClient
 from utskick.channels.snail_mail.requests import SnailMailRequest
@@ -42,13 +45,19 @@ from utskick.channels.snail_mail.settings import (
     SnailMailSettings,
 )
 from utskick.channels.snail_mail.settings import Account as AccountSettings
-from utskick.channels.snail_mail.storage import StorageFault, StorageLocation, with_timeouts
+from utskick.channels.snail_mail.storage import (
+    Storage,
+    StorageFault,
+    StorageLocation,
+    probe,
+    with_timeouts,
+)
 from utskick.channels.snail_mail.typesetting import MissingGlyphs
 from utskick.domain.attachment import Attachment, listed
+from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.channel import (
     Account,
     AccountHealth,
-    BatchPolicy,
     Draft,
     Parameter,
     Plan,
@@ -58,7 +67,7 @@ from utskick.domain.channel import (
 from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.directory_ports import Hidden, Neighbours
 from utskick.domain.errors import NotBuilt, Unavailable, Violation
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
+from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 from utskick.domain.postal_recipient import Addressee
 from utskick.domain.preparation import READY, Gathered, Prepared
 
@@ -84,6 +93,7 @@ _NOWHERE: Final = Reason(
 _INCOMPLETE: Final = Reason(
     "undeliverable-incomplete-address", "the recipient's address in the register is incomplete"
 )
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +112,12 @@ class _PrintingHouse:
                 with_timeouts(self.location, self.settings.read_timeout) as target,
             ):
                 await target.names("")
+                await probe(target, f"{STAGING}-check")
         except StorageFault as fault:
             return AccountHealth(self.name, False, fault.reason.sentence)
         except TimeoutError:
             return AccountHealth(self.name, False, "the printing house did not respond in time")
-        return AccountHealth(self.name, True, "the printing house's folder is readable")
+        return AccountHealth(self.name, True, "the printing house's folder is writable")
 
 
 class SnailMailChannel(ChannelDefaults):
@@ -172,14 +183,34 @@ class SnailMailChannel(ChannelDefaults):
                 "attachments cannot be checked at the moment; try again later"
             ) from fault
 
-    async def prepare(self, draft: Draft, key: UUID) -> Prepared:  # noqa: ARG002
+    async def prepare(self, draft: Draft, key: UUID) -> Prepared:
         if draft.letters is not None:
             return READY
+        prepared = await self._addressed(draft)
+        if isinstance(prepared, Gathered) and not await self._is_printable(prepared, draft, key):
+            return Rejected(UNPRINTABLE)
+        return prepared
+
+    async def _addressed(self, draft: Draft) -> Prepared:
+        """Freeze the address of a letter."""
         if draft.frozen is not None:
             return Gathered(draft.frozen)
         if draft.recipient.destination:
             return Gathered(Addressee.read(orjson.loads(draft.recipient.destination)).freeze())
         return await self._with_registered_address(draft)
+
+    async def _is_printable(self, gathered: Gathered, draft: Draft, key: UUID) -> bool:
+        """Compose a letter that is typeset, so that it fails alone and not with its batch."""
+        if not (draft.content.get("text") or draft.content.get("coverPage")):
+            return True
+        house = self._house_of(draft.municipality_id)
+        composer = house.composer if house else self._default_composer
+        try:
+            await composer.compose(key, replace(draft, frozen=gathered.frozen))
+        except Exception:
+            log.exception("unprintable-letter", delivery=str(key))
+            return False
+        return True
 
     async def _with_registered_address(self, draft: Draft) -> Prepared:
         """Look up the party's address.
@@ -228,10 +259,23 @@ class SnailMailChannel(ChannelDefaults):
             return Misconfigured(Reason("no-account", "the printing house is no longer configured"))
         try:
             async with with_timeouts(house.location, house.settings.read_timeout) as target:
-                hand_over = HandOver(target, self._settings.layout, house.composer, key)
-                return await hand_over.run(draft)
+                outcome = await self._hand_over(house, target, key).run(draft)
         except StorageFault as fault:
             return fault.outcome()
+        return await self._repeated(house, key, outcome)
+
+    async def _repeated(self, house: _PrintingHouse, key: UUID, outcome: Outcome) -> Outcome:
+        """Look up, over a new connection, what became of a hand-over whose answer was lost."""
+        if not isinstance(outcome, Uncertain):
+            return outcome
+        try:
+            async with with_timeouts(house.location, house.settings.read_timeout) as target:
+                return await self._hand_over(house, target, key).repeat() or outcome
+        except StorageFault:
+            return outcome
+
+    def _hand_over(self, house: _PrintingHouse, target: Storage, key: UUID) -> HandOver:
+        return HandOver(target, self._settings.layout, house.composer, key)
 
     def show(self, draft: Draft) -> dict[str, Any]:
         visible = {name: value for name, value in draft.content.items() if not name.startswith("_")}

@@ -95,7 +95,10 @@ def _renamed(old: Path, new: Path) -> None:
         raise FileExistsError(errno.EEXIST, "taken")
     _synced(old)
     old.rename(new)
-    _synced(new.parent)
+    try:
+        _synced(new.parent)
+    except OSError as fault:  # renamed, and perhaps not for good
+        raise gone(fault) from fault
 
 
 def _synced(folder: Path) -> None:

@@ -13,9 +13,10 @@ for each folder name and department) while it is being written. Two kinds of ato
 
 A repeat finds ``ready``, writes nothing and renames what is still there: what is missing has been
 renamed before, wherever the printing house has moved it since. So a crash between two renames
-neither loses nor doubles a letter, and a rename without a response may be repeated: an uncertain
-attempt is *resent*. If the record has been removed by others, the done marker of a folder that is
-still there contains the key.
+neither loses nor doubles a letter, and a rename without a response may be repeated: the channel
+does so at once over a new connection, and an attempt that is uncertain all the same is *resent*. A
+fault before the first rename of step 2 is a known no. If the record has been removed by others, the
+done marker of a folder that is still there contains the key.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import orjson
+import structlog
 
 from utskick.channels.snail_mail.file_names import DONE, STAGING, batch_folder
-from utskick.channels.snail_mail.handover_writer import HandOverWriter
+from utskick.channels.snail_mail.handover_writer import ERASED, UNPRINTABLE, HandOverWriter
 from utskick.channels.snail_mail.letters import LetterComposer
 from utskick.channels.snail_mail.settings import HandoverLayout
 from utskick.channels.snail_mail.storage import (
@@ -37,13 +39,18 @@ from utskick.channels.snail_mail.storage import (
     Storage,
     StorageAccessDenied,
     StorageFault,
+    StorageLost,
     remove_all,
 )
 from utskick.domain.channel import Draft
 from utskick.domain.ids import made_at, parse_id
-from utskick.domain.outcome import Outcome, Reason, Rejected, Sent, Uncertain
+from utskick.domain.outcome import Concern, Deferred, Outcome, Reason, Rejected, Sent, Uncertain
 
 REMEMBERED: Final = timedelta(days=30)
+_FAULT: Final = Reason(
+    "adapter-fault", "an internal fault before anything was handed over; it is repeated"
+)
+log = structlog.get_logger(__name__)
 _READY, _PLAN = "ready", "PLAN"
 
 
@@ -64,8 +71,12 @@ class HandOver:
         """Write and publish the batch. Storage faults become outcomes."""
         try:
             plan = await self._decided() or await self._write(draft)
+            await _leave_out(draft, plan)
         except StorageFault as fault:
             return fault.outcome()
+        except Exception:  # logged in full; nothing has been published
+            log.exception("adapter-fault", during="hand-over", delivery=str(self.key))
+            return Deferred(_FAULT, concerns=Concern.OURSELVES)
         if not plan["folders"]:
             return Rejected(
                 Reason("empty-batch", "the print batch contains no letter that can be handed over")
@@ -89,7 +100,13 @@ class HandOver:
         try:
             await self.target.make(attempt)
             folders = await writer.write(draft, self.key, name)
-            plan = {"key": str(self.key), "reference": name, "folders": folders}
+            left_out = {str(letter): reason.code for letter, reason in writer.left_out.items()}
+            plan = {
+                "key": str(self.key),
+                "reference": name,
+                "folders": folders,
+                "leftOut": left_out,
+            }
             await self.target.write(f"{attempt}/{_PLAN}", orjson.dumps(plan))
             await self.target.rename(attempt, f"{self._staging}/{_READY}")
         except NameTaken:
@@ -121,20 +138,30 @@ class HandOver:
         except StorageFault:
             return
 
+    async def repeat(self) -> Outcome | None:
+        """Publish what an earlier connection may not have; None if it had decided nothing.
+
+        Raises ``StorageFault`` if it cannot be looked up.
+        """
+        plan = await self._decided()
+        return await self._publish(plan) if plan is not None else None
+
     async def _publish(self, plan: dict[str, Any]) -> Outcome:
         """Rename the folders to the places where the printing house finds them."""
-        published = True
+        shown = renaming = False
         try:
             waiting = set(await self.target.names(f"{self._staging}/{_READY}"))
-            published = any(f"{folder['number']}/" not in waiting for folder in plan["folders"])
-            for folder in plan["folders"]:
-                if f"{folder['number']}/" in waiting:
-                    ready = f"{self._staging}/{_READY}/{folder['number']}"
-                    await self._publish_folder(ready, folder["path"])
-                    published = True
+            left = [folder for folder in plan["folders"] if f"{folder['number']}/" in waiting]
+            shown = len(left) < len(plan["folders"])
+            for folder in left:
+                ready, renaming = f"{self._staging}/{_READY}/{folder['number']}", True
+                await self._publish_folder(ready, folder["path"])
+                shown = True
         except StorageFault as fault:
-            if not published and isinstance(fault, StorageAccessDenied):
-                return fault.outcome()
+            if not shown and not (renaming and isinstance(fault, StorageLost)):
+                # What refuses the folders of this hand-over may take those of another.
+                alone = isinstance(fault, StorageAccessDenied | NameTaken)
+                return fault.outcome(Concern.RECIPIENT if alone else Concern.ACCOUNT)
             return Uncertain(
                 Reason(
                     fault.reason.code,
@@ -162,9 +189,7 @@ class HandOver:
                     return
                 continue
             return
-        raise StorageFault(
-            "target-taken", "the printing house already has other folders of this name"
-        )
+        raise NameTaken("target-taken", "the printing house already has other folders of this name")
 
     async def _sweep(self) -> None:
         """Remove old records; every name is a key (UUIDv7), which contains its creation time."""
@@ -185,6 +210,14 @@ class HandOver:
     async def _forget(self, staging: str) -> None:
         if set(await self.target.names(f"{staging}/{_READY}")) <= {_PLAN}:
             await remove_all(self.target, staging)
+
+
+async def _leave_out(draft: Draft, plan: dict[str, Any]) -> None:
+    """Fail the letters that the decided hand-over goes without."""
+    left_out = plan.get("leftOut") or {}
+    if left_out and draft.leave_out is not None:
+        reasons = {reason.code: reason for reason in (UNPRINTABLE, ERASED)}
+        await draft.leave_out({UUID(key): reasons[code] for key, code in left_out.items()})
 
 
 def _name(draft: Draft) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
+import structlog
 
 from utskick.channels.snail_mail.file_names import (
     DONE,
@@ -24,6 +25,13 @@ from utskick.channels.snail_mail.letters import Letter, LetterComposer, LetterPd
 from utskick.channels.snail_mail.settings import HandoverLayout
 from utskick.channels.snail_mail.storage import Storage, StorageFault
 from utskick.domain.channel import Draft
+from utskick.domain.outcome import Reason
+
+#: Why a hand-over goes without a letter.
+UNPRINTABLE: Final = Reason("unprintable-letter", "the letter cannot be typeset")
+ERASED: Final = Reason("erased", "its content was erased before it was handed over")
+
+log = structlog.get_logger(__name__)
 
 #: Files written concurrently: enough to hide the latency, few enough to bound the memory.
 _AT_ONCE: Final = 8
@@ -54,6 +62,8 @@ class HandOverWriter:
         self._layout = layout
         self._composer = composer
         self._folders: dict[str, _Folder] = {}
+        #: Letters that the hand-over goes without, with the reason of each.
+        self.left_out: dict[UUID, Reason] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def write(self, draft: Draft, key: UUID, name: str) -> list[dict[str, str]]:
@@ -62,7 +72,9 @@ class HandOverWriter:
         try:
             async with asyncio.TaskGroup() as group:
                 async for delivery, letter_draft in draft.letters():
-                    letter = await self._composer.compose(delivery, letter_draft)
+                    letter = await self._composed(delivery, letter_draft)
+                    if letter is None:
+                        continue
                     folder = await self._folder(draft.municipality_id, letter, name)
                     for path, data in self._add(folder, letter):
                         await self._slots.acquire()
@@ -72,6 +84,23 @@ class HandOverWriter:
         for folder in self._folders.values():
             await self._close(folder, draft, key)
         return [{"number": folder.number, "path": folder.path} for folder in self._folders.values()]
+
+    async def _composed(self, delivery: UUID, draft: Draft | None) -> Letter | None:
+        """Compose a letter; None for one that is left out, so that it does not stop the others.
+
+        ``prepare`` has composed it before. Raises ``OSError`` for want of a process or memory.
+        """
+        if draft is None:
+            self.left_out[delivery] = ERASED
+            return None
+        try:
+            return await self._composer.compose(delivery, draft)
+        except OSError:
+            raise
+        except Exception:
+            log.exception("unprintable-letter", delivery=str(delivery))
+            self.left_out[delivery] = UNPRINTABLE
+            return None
 
     async def _put(self, path: str, data: bytes) -> None:
         try:

@@ -19,10 +19,14 @@ from utskick.channels.snail_mail.storage import (
     Missing,
     StorageAccessDenied,
     StorageFault,
+    StorageLost,
+    failed,
     forbidden,
     full,
     gone,
     missing,
+    no_folder,
+    silent,
     taken,
 )
 
@@ -58,7 +62,7 @@ class Sftp:
                 client = await _mapped(connection.start_sftp_client())
             yield _SftpSession(client, self._account.path)
         except TimeoutError as fault:
-            raise StorageFault("no-answer", "the printing house did not respond in time") from fault
+            raise silent() from fault
         finally:
             connection.abort()
             with suppress(*_GONE):
@@ -135,24 +139,41 @@ class _SftpSession:
         except Missing:
             above = posixpath.dirname(path)
             if not above:
-                raise StorageAccessDenied(
-                    "no-folder",
-                    "the configured folder does not exist at the printing house",
-                ) from None
+                raise no_folder() from None
             await self.make(above)
             await self._make_one(path)
 
     async def _make_one(self, path: str) -> None:
         try:
             await _mapped(self._client.mkdir(self._at(path)))
-        except Missing:
+        except (Missing, StorageLost):
             raise
-        except StorageFault:
+        except StorageFault as fault:
             if not await _mapped(self._client.isdir(self._at(path))):
-                raise
+                raise await self._explained(fault) from fault
 
     async def write(self, path: str, data: bytes) -> None:
-        await _mapped(self._written(self._at(path), data))
+        try:
+            await _mapped(self._written(self._at(path), data))
+        except StorageFault as fault:
+            raise await self._explained(fault, len(data)) from fault
+
+    async def _explained(self, fault: StorageFault, size: int = 0) -> StorageFault:
+        """Return what the server's general failure means, by the state of its file system.
+
+        Version 3 has no codes for a full or read-only one; OpenSSH's extension
+        ``statvfs@openssh.com`` tells. ``size``: bytes that were to be written.
+        """
+        if fault.reason.code != failed().reason.code:
+            return fault
+        try:
+            state = await _mapped(self._client.statvfs(self._root))
+        except StorageFault:
+            return fault
+        if state.flags & asyncssh.FXE_STATVFS_ST_RDONLY:
+            return forbidden()
+        is_full = state.bavail * state.frsize < size + state.frsize
+        return full() if is_full or (state.files and not state.favail) else fault
 
     async def _written(self, path: str, data: bytes) -> None:
         async with self._client.open(path, "xb", block_size=_BLOCK) as file:
@@ -179,13 +200,13 @@ class _SftpSession:
         try:
             await _mapped(self._client.rename(self._at(old), self._at(new)))
         except StorageFault as fault:
-            if fault.reason.code != "target-fault":
+            if fault.reason.code != failed().reason.code:
                 raise
             if not await _mapped(self._client.exists(self._at(old))):
                 raise missing() from fault
             if await _mapped(self._client.exists(self._at(new))):
                 raise taken() from fault
-            raise
+            raise await self._explained(fault) from fault
 
     async def names(self, path: str) -> list[str]:
         try:
@@ -228,8 +249,6 @@ async def _mapped(step: Awaitable[T]) -> T:
     except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as fault:
         raise gone(fault) from fault
     except asyncssh.SFTPError as fault:
-        raise StorageFault(
-            "target-fault", "the printing house's server could not write or rename a file"
-        ) from fault
+        raise failed() from fault
     except _GONE as fault:
         raise gone(fault) from fault

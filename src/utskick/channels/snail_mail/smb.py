@@ -18,6 +18,7 @@ from smbprotocol.exceptions import (
     SMBConnectionClosed,
     SMBException,
     SMBOSError,
+    SMBResponseException,
 )
 from smbprotocol.header import NtStatus
 
@@ -27,10 +28,12 @@ from utskick.channels.snail_mail.storage import (
     NameTaken,
     StorageAccessDenied,
     StorageFault,
+    failed,
     forbidden,
     full,
     gone,
     missing,
+    no_folder,
     taken,
 )
 
@@ -41,13 +44,14 @@ _MISSING: Final = {
     NtStatus.STATUS_OBJECT_NAME_NOT_FOUND,
     NtStatus.STATUS_OBJECT_PATH_NOT_FOUND,
     0xC000000F,
-}  # and STATUS_NO_SUCH_FILE
+    0xC0000225,
+}  # and STATUS_NO_SUCH_FILE, and STATUS_NOT_FOUND of a share
 _TAKEN: Final = {
     NtStatus.STATUS_OBJECT_NAME_COLLISION,
     0xC0000101,
 }  # and STATUS_DIRECTORY_NOT_EMPTY
 _FORBIDDEN: Final = {NtStatus.STATUS_ACCESS_DENIED, 0xC00000A2}  # and STATUS_MEDIA_WRITE_PROTECTED
-
+_NO_SHARE: Final = {0xC00000CC}  # STATUS_BAD_NETWORK_NAME
 
 #: Seconds allowed for a graceful disconnect.
 _FAREWELL: Final = 1.0
@@ -101,11 +105,20 @@ async def _disconnect(connections: dict[str, Any]) -> None:
 
 
 class _SmbSession:
-    """``Storage`` on an open connection."""
+    """``Storage`` on an open connection.
+
+    One operation at a time: the library does not wait for credits (MS-SMB2 section 3.2.4.1.5) that
+    operations in other threads have used up, and fails.
+    """
 
     def __init__(self, root: str, options: dict[str, Any]) -> None:
         self._root = root
         self._options = options
+        self._turn = asyncio.Lock()
+
+    async def _do(self, step: Callable[[], T]) -> T:
+        async with self._turn:
+            return await _do(step)
 
     def _at(self, path: str) -> str:
         return ntpath.join(self._root, path.replace("/", "\\")) if path else self._root
@@ -116,13 +129,20 @@ class _SmbSession:
         for depth in range(1, len(parts) + 1):
             at = self._at("/".join(parts[:depth]))
             try:
-                await _do(partial(smbclient.stat, at, **self._options))
+                await self._do(partial(smbclient.stat, at, **self._options))
             except Missing:
-                with suppress(NameTaken):
-                    await _do(partial(smbclient.mkdir, at, **self._options))
+                await self._make_one(at, is_first=depth == 1)
+
+    async def _make_one(self, at: str, *, is_first: bool) -> None:
+        try:
+            await self._do(partial(smbclient.mkdir, at, **self._options))
+        except NameTaken:
+            return
+        except Missing as fault:
+            raise (no_folder() if is_first else fault) from None
 
     async def write(self, path: str, data: bytes) -> None:
-        await _do(lambda: self._written(self._at(path), data))
+        await self._do(lambda: self._written(self._at(path), data))
 
     def _written(self, path: str, data: bytes) -> None:
         with smbclient.open_file(path, mode="xb", buffering=0, **self._options) as file:
@@ -133,7 +153,7 @@ class _SmbSession:
 
     async def read(self, path: str) -> bytes | None:
         try:
-            return await _do(lambda: self._contents(self._at(path)))
+            return await self._do(lambda: self._contents(self._at(path)))
         except Missing:
             return None
 
@@ -144,11 +164,11 @@ class _SmbSession:
 
     async def rename(self, old: str, new: str) -> None:
         """Rename without replacing: the server refuses an existing name."""
-        await _do(lambda: smbclient.rename(self._at(old), self._at(new), **self._options))
+        await self._do(lambda: smbclient.rename(self._at(old), self._at(new), **self._options))
 
     async def names(self, path: str) -> list[str]:
         try:
-            return await _do(lambda: self._names(self._at(path)))
+            return await self._do(lambda: self._names(self._at(path)))
         except Missing:
             return []
 
@@ -160,7 +180,7 @@ class _SmbSession:
 
     async def remove(self, path: str) -> None:
         with suppress(Missing):
-            await _do(lambda: self._removed(self._at(path)))
+            await self._do(lambda: self._removed(self._at(path)))
 
     def _removed(self, path: str) -> None:
         attributes = smbclient.lstat(path, **self._options).st_file_attributes
@@ -184,7 +204,9 @@ async def _do(step: Callable[[], T]) -> T:
     except AccessDenied as fault:
         raise forbidden() from fault
     except SMBOSError as fault:
-        raise _fault(fault) from fault
+        raise _fault(fault.ntstatus) from fault
+    except SMBResponseException as fault:  # of an operation on an open file
+        raise _fault(fault.status) from fault
     except (SMBConnectionClosed, ConnectionError, TimeoutError) as fault:
         raise gone(fault) from fault
     except SMBException as fault:
@@ -193,19 +215,17 @@ async def _do(step: Callable[[], T]) -> T:
         raise gone(fault) from fault
 
 
-def _fault(fault: SMBOSError) -> StorageFault:
-    status = fault.ntstatus
+def _fault(status: int) -> StorageFault:
     for statuses, make_fault in (
         (_FULL, full),
         (_MISSING, missing),
         (_TAKEN, taken),
         (_FORBIDDEN, forbidden),
+        (_NO_SHARE, no_folder),
     ):
         if status in statuses:
             return make_fault()
-    return StorageFault(
-        "target-fault", "the printing house's server could not write or rename a file"
-    )
+    return failed()
 
 
 def _protection_fault(fault: SMBException) -> StorageFault:

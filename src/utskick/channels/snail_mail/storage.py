@@ -6,29 +6,34 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, TypeVar
+from uuid import uuid4
 
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason
 
 T = TypeVar("T")
 
 
 class StorageFault(Exception):
-    """A temporary fault; if the response was lost, the operation may have been carried out."""
+    """A temporary fault that the storage reported: the operation was not carried out."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
         self.reason = Reason(code, sentence)
 
-    def outcome(self) -> Outcome:
+    def outcome(self, concerns: Concern = Concern.ACCOUNT) -> Outcome:
         """Return the outcome of an attempt that failed by this fault."""
-        return Deferred(self.reason)
+        return Deferred(self.reason, concerns=concerns)
+
+
+class StorageLost(StorageFault):
+    """No answer: the operation may have been carried out, and can be looked up."""
 
 
 class StorageAccessDenied(StorageFault):
     """A permanent fault of the account: login, host key, permissions or path."""
 
-    def outcome(self) -> Outcome:
-        return Misconfigured(self.reason)
+    def outcome(self, concerns: Concern = Concern.ACCOUNT) -> Outcome:
+        return Misconfigured(self.reason, concerns)
 
 
 class Missing(StorageFault):
@@ -43,17 +48,33 @@ def full() -> StorageFault:
     return StorageFault("target-full", "the printing house's storage is full")
 
 
-def gone(fault: BaseException) -> StorageFault:
-    return StorageFault(
+def gone(fault: BaseException) -> StorageLost:
+    return StorageLost(
         "unreachable",
         "the printing house cannot be reached, or the connection was lost"
         f" ({type(fault).__name__})",
     )
 
 
+def silent() -> StorageLost:
+    return StorageLost("no-answer", "the printing house did not respond in time")
+
+
+def failed() -> StorageFault:
+    return StorageFault(
+        "target-fault", "the printing house's server could not write or rename a file"
+    )
+
+
 def forbidden() -> StorageAccessDenied:
     return StorageAccessDenied(
         "refused-access", "the printing house does not allow the account to write there"
+    )
+
+
+def no_folder() -> StorageAccessDenied:
+    return StorageAccessDenied(
+        "no-folder", "the configured folder does not exist at the printing house"
     )
 
 
@@ -134,7 +155,7 @@ class _TimedStorage:
             async with asyncio.timeout(self._seconds):
                 return await step
         except TimeoutError as fault:
-            raise StorageFault("no-answer", "the printing house did not respond in time") from fault
+            raise silent() from fault
 
 
 async def remove_all(target: Storage, path: str) -> None:
@@ -145,6 +166,21 @@ async def remove_all(target: Storage, path: str) -> None:
         else:
             await target.remove(f"{path}/{name}")
     await target.remove(path)
+
+
+async def probe(target: Storage, name: str) -> None:
+    """Make a folder beginning with this name, write a file there, rename and remove it.
+
+    Raises ``StorageFault``.
+    """
+    folder = f"{name}-{uuid4().hex}"
+    await target.make(folder)
+    try:
+        await target.write(f"{folder}/probe", b"utskick\n")
+        await target.rename(folder, f"{folder}-renamed")
+        folder = f"{folder}-renamed"
+    finally:
+        await remove_all(target, folder)
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import Clock, utc_now
 from utskick.domain.directory_ports import LegalId, LegalIds
 from utskick.domain.errors import Invalid, NotBuilt, Violation
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.preparation import READY, Prepared, Ready
 from utskick.domain.recipient import Recipient
 
@@ -143,7 +143,9 @@ class WebMessageChannel(ChannelDefaults):
     async def send(self, draft: Draft, key: UUID, account: str) -> Outcome:  # noqa: ARG002
         instance = self._instances.get(account)
         if instance is None:
-            return Misconfigured(Reason("no-account", "the account is no longer configured"))
+            return Misconfigured(
+                Reason("no-account", "the account is no longer configured"), Concern.OURSELVES
+            )
         # Looked up again, since a personal number must not be stored with the prepared draft.
         citizen = await self._citizen(draft)
         if isinstance(citizen, Deferred | Rejected):

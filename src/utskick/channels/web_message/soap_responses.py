@@ -8,7 +8,7 @@ from typing import Any, Final
 from lxml import etree
 
 from utskick.channels.web_message.soap_request import NAMESPACE, SOAP
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
 from utskick.outgoing.http_client import HttpResponse, by_status
 from utskick.outgoing.parsing import is_success
 
@@ -26,7 +26,8 @@ FAULTS: Final[dict[str, Outcome]] = {
             "refused-access",
             "Open-E does not allow the account, or the message's author, to write in the case",
             "AccessDeniedFault",
-        )
+        ),
+        Concern.RECIPIENT,
     ),
 }
 #: Outcomes by fault code (SOAP 1.1 section 4.4.1), where ``detail`` has no known element.

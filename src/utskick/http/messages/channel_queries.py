@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from utskick.domain.audit import AuditEntry
-from utskick.domain.channel import BatchPolicy, ChannelQuery, RequestContext
+from utskick.domain.batch_policy import BatchPolicy
+from utskick.domain.channel import ChannelQuery, RequestContext
 from utskick.domain.errors import NotFound
 from utskick.http.context import ApiContext
 from utskick.http.wire.body import parse, read_json

@@ -15,6 +15,7 @@ from utskick.domain.message import NumberedRequest
 from utskick.domain.outcome import Reason
 from utskick.domain.status import ContractStatus, contract_status
 from utskick.http.wire.responses import without_nulls
+from utskick.store.administration.circuits import OpenCircuit
 from utskick.store.history.status import DeliveryEvent, DeliveryState
 
 
@@ -38,6 +39,19 @@ def delivery_of(state: DeliveryState) -> dict[str, Any]:
             "lifecycle": state.status.value,
             "attempts": state.attempts,
             "reason": reason_of(state.reason),
+        }
+    )
+
+
+def waits_for(circuit: OpenCircuit) -> dict[str, Any]:
+    """Build what a pending delivery waits for."""
+    return without_nulls(
+        {
+            "account": circuit.account,
+            "destination": circuit.destination,
+            "since": swedish(circuit.since),
+            "retryAt": swedish(circuit.retry_at),
+            "reason": reason_of(circuit.reason),
         }
     )
 

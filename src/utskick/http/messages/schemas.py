@@ -64,6 +64,19 @@ class DeliveryEvent(Response):
     actor: str | None = member("User, where a person made the change")
 
 
+class WaitsFor(Response):
+    """The paused account or destination that a pending delivery waits for."""
+
+    account: str | None = member("Provider account", "main")
+    destination: str | None = member(
+        "Mail domain, mailbox operator or push service, where not the whole account is paused",
+        "example.se",
+    )
+    since: LocalTime | None = member("Since when it is paused", "2026-02-25T15:54:39.254123")
+    retry_at: LocalTime | None = member("When it is tried again", "2026-02-25T15:54:41.254123")
+    reason: Reason | None = member("Why it was paused")
+
+
 class DeliveryResult(Response):
     """One message by one channel to one recipient."""
 
@@ -74,6 +87,7 @@ class DeliveryResult(Response):
             "message_id",
             "batch_id",
             "reference",
+            "waits_for",
             "routed_to",
             "reason",
             "events",
@@ -95,6 +109,7 @@ class DeliveryResult(Response):
         "Reference of the calling system, returned in responses, status, history and events",
         "rad-17",
     )
+    waits_for: WaitsFor | None = member("What a pending delivery waits for, if it is known")
     routed_to: list[DeliveryResult] | None = member("The deliveries that it was routed to")
     reason: Reason | None = member("Reason of the status")
     events: list[DeliveryEvent] | None = member("Status changes, oldest first")

@@ -30,6 +30,8 @@ from utskick.store.database import answering
 _JSON = "application/json"
 #: Bytes of a body beyond which parsing would block the event loop for too long.
 _LARGE = 262_144
+#: Recipients that the database takes in a second, at the least.
+_ROWS = 1000
 
 
 class SendOperation:
@@ -115,7 +117,7 @@ class SendOperation:
             )
         settlements.expect(numbered.batch_id, waited_for, rest_of(channel), single=not channel.legs)
         try:
-            async with answering():
+            async with answering(more=len(numbered.ids) / _ROWS):
                 earlier = await self._service.intake.accept(wish, numbered)
                 if isinstance(earlier, Replay):
                     return Response(
@@ -125,9 +127,10 @@ class SendOperation:
                     )
                 if isinstance(earlier, DuplicateRequest):
                     return await self._settled.of_earlier(wish, earlier.mark)
-                if not wish.awaited:
-                    return self._accepted(numbered)
-                settled = await settlements.wait(waited_for, self._service.sync_wait)
+            if not wish.awaited:
+                return self._accepted(numbered)
+            settled = await settlements.wait(waited_for, self._service.sync_wait)
+            async with answering(more=len(numbered.ids) / _ROWS):
                 if numbered.final and not settled:
                     await self._service.withdrawals.withdraw(
                         wish.caller.municipality_id,

@@ -16,7 +16,7 @@ from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.status import Status
 from utskick.domain.validators import Body
 from utskick.http.context import ApiContext
-from utskick.http.messages.results import delivery_of, event_of, message_of, overall
+from utskick.http.messages.results import delivery_of, event_of, message_of, overall, waits_for
 from utskick.http.wire.body import parse, read_json
 from utskick.http.wire.caller import responsible
 from utskick.http.wire.params import Parameters, flag
@@ -124,8 +124,12 @@ class StatusOperations:
                     {**delivery_of(state), **routed, **_ids(state), "events": _events(story)}
                 )
             )
+        waits: dict[str, object] = {}
+        if state.status in (Status.QUEUED, Status.DEFERRED):
+            circuit = await self._service.circuits.waits(municipality_id, delivery_id)
+            waits = {"waitsFor": waits_for(circuit)} if circuit is not None else {}
         return json_response(
-            without_nulls({**delivery_of(state), **_ids(state), "events": _events(story)})
+            without_nulls({**delivery_of(state), **_ids(state), **waits, "events": _events(story)})
         )
 
     async def resolve(self, request: Request, change: AuditEntry) -> Response:

@@ -11,6 +11,7 @@ import orjson
 from fastapi import Response
 
 from utskick.domain.channel import Channel, SendEndpoint
+from utskick.domain.clock import utc_now
 from utskick.domain.errors import DeliveryFailed, RecipientMissing, StillRunning, UtskickError
 from utskick.domain.ids import made_at
 from utskick.domain.message import NumberedRequest, Replay
@@ -60,11 +61,13 @@ class SyncResponse:
         found = await self._states(wish, batch_id, wanted)
         if self._unsettled(found):
             wait = timedelta(seconds=self._service.sync_wait + 1)
-            if (now := self._service.clock()) < made_at(mark) + wait:
+            # The mark was made by the machine's clock, not by the database's.
+            if utc_now() < made_at(mark) + wait:
                 raise StillRunning(
                     "the first request with this Idempotency-Key has not been answered yet",
                     headers={"Retry-After": "2"},
                 )
+            now = self._service.clock()
             if wish.final(now):
                 await self._service.withdrawals.withdraw(
                     wish.caller.municipality_id, batch_id, list(found), now

@@ -16,7 +16,11 @@ from utskick.http.operation.schemas import member
 class Health(ResponseModel):
     """State of the service."""
 
-    status: Literal["UP", "DOWN"] | None = member("`DOWN`: it cannot do its work", "UP")
+    status: Literal["UP", "DEGRADED", "DOWN"] | None = member(
+        "`DEGRADED`: a provider account is down, messages are accepted and wait. "
+        "`DOWN`: it cannot do its work",
+        "UP",
+    )
     components: dict[str, Any] | None = member("State of the parts, by name")
 
 
@@ -37,7 +41,7 @@ class HealthOperations:
         found = await self._service.ready()
         return Response(
             orjson.dumps(found),
-            200 if found["status"] == "UP" else 503,
+            503 if found["status"] == "DOWN" else 200,
             media_type="application/json",
         )
 
@@ -67,7 +71,9 @@ READY: Final = Operation(
     summary="Readiness: whether the service can do its work",
     description="Responds 503 while the database is unavailable. Providers that fail are listed "
     "and "
-    "do not change the status code.",
+    "do not change the status code; `components.circuits` names each provider account, and each "
+    "destination beyond one, that no attempts are made to for now: since when, why, and when it is "
+    "tried again; `components.circuitEvents` lists the latest openings and closings.",
     tag="Health",
     scope=PUBLIC,
     rate=RateClass.UNLIMITED,

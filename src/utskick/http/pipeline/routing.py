@@ -27,6 +27,8 @@ from utskick.http.pipeline.audit import AuditRecorder
 from utskick.http.pipeline.authorization import Authorization
 from utskick.http.pipeline.rate_limit import RateLimiter
 from utskick.http.wire import problems
+from utskick.store.database import FAULTS, unavailable
+from utskick.store.deadline import LIMIT
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +105,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
+        LIMIT.set(self._service.database.limit)
         authorization, rates = self._stages.authorization, self._stages.rates
         try:
             if authorization is not None:
@@ -115,6 +118,8 @@ class _Endpoint:
                 answer = await self._audited(request, self._stages.recorder)
         except UtskickError as error:
             answer = problems.of_error(error)
+        except FAULTS as fault:
+            answer = problems.of_error(unavailable(fault))
         except ClientDisconnect:
             log.info("client-disconnected", operation=self._operation.id)
             return

@@ -37,6 +37,9 @@ from utskick.store.retention.rules import RetentionRules
 _FORMATS: Final = ("json", "pdf")
 _PDF: Final = "application/pdf"
 
+#: Seconds beyond the usual limit: a history of many years is read, and printed in the same call.
+_LONG = 55.0
+
 
 class ExtractCalls:
     """Endpoint at ``/{municipalityId}/parties/{partyId}/extract``."""
@@ -55,7 +58,7 @@ class ExtractCalls:
         municipality_id, (party_id,) = located(
             request, self._service.municipalities, "getPartyExtract", "partyId"
         )
-        async with answering():
+        async with answering(more=_LONG):
             head, rules = (
                 await self._head(municipality_id, party_id),
                 await self._rules.of(municipality_id),

@@ -82,7 +82,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def rejected(self, fault: ProviderFault) -> web.Response:
-        """Return the response for REFUSE, TEMPORARY or LOGIN."""
+        """Return the response for REFUSE, TEMPORARY, FULL or LOGIN."""
 
     def reports(self, sms: AcceptedSms, *, failed: bool) -> list[DeliveryReport]:  # noqa: ARG002
         return []
@@ -93,6 +93,7 @@ class LinkDialect(Dialect):
     _REJECTIONS: Final = {
         ProviderFault.REFUSE: (200, 2104, "Unknown subscriber"),
         ProviderFault.TEMPORARY: (200, 1, "Temporary routing error"),
+        ProviderFault.FULL: (200, 1004, "Phone memory full"),
     }
 
     def __init__(self, login: GatewayLogin, callback_url: str | None) -> None:
@@ -164,6 +165,7 @@ class TeliaDialect(Dialect):
     _REJECTIONS: Final = {
         ProviderFault.REFUSE: (400, "Bad Request"),
         ProviderFault.TEMPORARY: (500, "Internal server error"),
+        ProviderFault.FULL: (500, "Internal server error"),
     }
 
     def __init__(self, login: GatewayLogin) -> None:
@@ -225,6 +227,7 @@ class ElksDialect(Dialect):
     _REJECTIONS: Final = {
         ProviderFault.REFUSE: (400, "Invalid to number"),
         ProviderFault.TEMPORARY: (500, "Internal server error"),
+        ProviderFault.FULL: (500, "Internal server error"),
     }
 
     def __init__(self, login: GatewayLogin) -> None:

@@ -93,7 +93,10 @@ class SmsGateways:
                     status=429, headers={"Retry-After": str(math.ceil(rule.seconds))}
                 )
             case FaultRule(
-                fault=ProviderFault.REFUSE | ProviderFault.TEMPORARY | ProviderFault.LOGIN
+                fault=ProviderFault.REFUSE
+                | ProviderFault.TEMPORARY
+                | ProviderFault.FULL
+                | ProviderFault.LOGIN
             ):
                 return dialect.rejected(rule.fault)
         received = await self._accept(dialect, sms, rule)

@@ -19,6 +19,7 @@ FAULTS: Final[dict[ProviderFault, str]] = {
     ProviderFault.REFUSE: "säger nej, för gott",
     ProviderFault.THROTTLE: "ber oss sakta ner",
     ProviderFault.TEMPORARY: "har ett tillfälligt fel",
+    ProviderFault.FULL: "har fullt hos mottagaren",
     ProviderFault.TIMEOUT: "tar emot men svarar aldrig",
     ProviderFault.DROP: "tar emot men bryter förbindelsen",
     ProviderFault.GARBAGE: "tar emot men svarar obegripligt",

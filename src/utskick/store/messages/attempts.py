@@ -11,14 +11,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
-
 from utskick.domain.delivery import Delivery
 from utskick.domain.message import lane_of
 from utskick.domain.status import OVER, SETTLED, Transition
 from utskick.store import queue as jobs
 from utskick.store.crypto.columns import Column
-from utskick.store.database import Database
+from utskick.store.database import PASSING, Database
 from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.settlement import Settlement
@@ -143,10 +141,10 @@ class Attempts:
         self._vault = database.vault
         self._follow_ups = FollowUps(database)
         self._begins: GroupCommit[tuple[AttemptStart, bytes | None], bool] = GroupCommit(
-            self._begin
+            self._begin, split=(Exception,), whole=PASSING
         )
         self._settles: GroupCommit[Settlement, bool] = GroupCommit(
-            self._settle, split=(asyncpg.DataError,)
+            self._settle, split=(Exception,), whole=PASSING
         )
 
     async def begin(self, start: AttemptStart) -> bool:

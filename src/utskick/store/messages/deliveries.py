@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -11,8 +11,10 @@ from uuid import UUID
 import structlog
 
 from utskick.domain.channel import Draft, Priority
-from utskick.domain.delivery import Delivery
+from utskick.domain.clock import utc_now
+from utskick.domain.delivery import Delivery, Move
 from utskick.domain.errors import Erased
+from utskick.domain.outcome import Reason
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick.store.crypto.cipher import Locked
@@ -20,6 +22,7 @@ from utskick.store.crypto.columns import Column, month_of_value
 from utskick.store.database import Database
 from utskick.store.messages.attachments import Attachments
 from utskick.store.messages.contents import CONTENT, Contents, recipient_of
+from utskick.store.messages.follow_ups import Ending, end_letters
 from utskick.store.messages.print_batches import HAND_OVER
 from utskick.store.queue import Job
 
@@ -123,6 +126,9 @@ class Deliveries:
             letters=partial(self._letters, municipality_id, row["batch_id"])
             if row["batch_type"] == HAND_OVER
             else None,
+            leave_out=partial(self._leave_out, municipality_id, row["batch_id"])
+            if row["batch_type"] == HAND_OVER
+            else None,
             organization_number=row["organization_number"],
             department=row["department"],
             deferred=content.deferred,
@@ -130,8 +136,8 @@ class Deliveries:
 
     async def _letters(
         self, municipality_id: str, print_batch: UUID
-    ) -> AsyncIterator[tuple[UUID, Draft]]:
-        """Yield the letters of a hand-over, in the order of their ids.
+    ) -> AsyncIterator[tuple[UUID, Draft | None]]:
+        """Yield the letters of a hand-over, in the order of their ids; None for an erased one.
 
         No connection is held between two strides.
         """
@@ -158,10 +164,24 @@ class Deliveries:
             )
             await self._database.vault.at_hand(rows)
             for row in rows:
-                yield row["id"], await self._draft(row)
+                try:
+                    letter = await self._draft(row)
+                except Erased:
+                    letter = None
+                yield row["id"], letter
             if len(rows) < _STRIDE:
                 return
             last = rows[-1]["id"]
+
+    async def _leave_out(
+        self, municipality_id: str, print_batch: UUID, letters: Mapping[UUID, Reason]
+    ) -> None:
+        """Fail letters that the hand-over goes without; may be repeated."""
+        async with self._database.transaction() as connection:
+            for letter, reason in letters.items():
+                move = Move(Status.FAILED, reason=reason)
+                end = Ending(municipality_id, print_batch, move, None, utc_now(), only=(letter,))
+                await end_letters(connection, end)
 
 
 def read_delivery(row: Any) -> Delivery:

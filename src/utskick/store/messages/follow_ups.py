@@ -141,6 +141,7 @@ class Ending:
     """The end of a print batch's hand-over.
 
     ``account``: the account that it went through. ``actor``: who decided, where a person did.
+    ``only``: the letters that it is the end of, None for all.
     """
 
     municipality_id: str
@@ -149,6 +150,7 @@ class Ending:
     account: str | None
     at: datetime
     actor: str | None = None
+    only: tuple[UUID, ...] | None = None
 
 
 _END: Final = f"""
@@ -158,6 +160,7 @@ _END: Final = f"""
             account = $8, updated_at = $9
         WHERE municipality_id = $1 AND print_batch = $2
             AND {allowed(Transition.HAND_OVER, "status", "$3")}
+            AND ($11::uuid[] IS NULL OR id = ANY($11))
         RETURNING id, message_id, awaited),
     noted AS (
         INSERT INTO events (municipality_id, delivery_id, status, account, reference, reason_code,
@@ -168,7 +171,7 @@ _END: Final = f"""
 
 
 async def end_letters(connection: Any, ending: Ending) -> None:
-    """Give every letter of a hand-over the status of the hand-over."""
+    """Give the letters of a hand-over the status of the hand-over."""
     move = ending.move
     reason = move.reason
     await connection.execute(
@@ -183,6 +186,7 @@ async def end_letters(connection: Any, ending: Ending) -> None:
         ending.account,
         ending.at,
         ending.actor,
+        list(ending.only) if ending.only is not None else None,
     )
 
 

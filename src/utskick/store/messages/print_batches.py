@@ -22,7 +22,7 @@ from utskick.domain.status import PENDING, Status, Transition
 from utskick.store import queue as jobs
 from utskick.store.administration.audit import keep
 from utskick.store.crypto.columns import Column
-from utskick.store.database import Connection, Database
+from utskick.store.database import PASSING, Connection, Database
 from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.rows import DELIVERY_COLUMNS
 from utskick.store.transitions import listed, sources
@@ -95,7 +95,9 @@ class PrintBatches:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._gathers: GroupCommit[tuple[GatheredLetter, bytes], bool] = GroupCommit(self._gather)
+        self._gathers: GroupCommit[tuple[GatheredLetter, bytes], bool] = GroupCommit(
+            self._gather, split=(Exception,), whole=PASSING
+        )
 
     async def gather(self, letter: GatheredLetter) -> bool:
         """Add a letter to the open print batch of its request. False: it was not due any more."""
@@ -253,7 +255,7 @@ class PrintBatches:
 
 #: $1: channels; $2: the time before which an open batch of each is closed by its age. Uncertain
 #: deliveries do not hold up the others.
-_DUE: Final = f"""(
+_DUE: Final = f"""NOT p.held AND (
     p.opened_at < (
         SELECT a.before FROM unnest($1::text[], $2::timestamptz[]) AS a(channel, before)
         WHERE a.channel = p.channel)

@@ -21,7 +21,15 @@ from utskick.channels.sms.smpp.session import Accepted, Session, open_session
 from utskick.channels.sms.smpp.submit_sm import parts_of
 from utskick.domain.channel import AccountHealth, Keep, ProviderCallback, Receipt
 from utskick.domain.errors import Unreadable
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Sent, Uncertain
+from utskick.domain.outcome import (
+    Concern,
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Sent,
+    Uncertain,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +42,8 @@ _SENDER: Final = Misconfigured(
     Reason(
         "refused-sender",
         "the sender name must be plain ASCII for SMPP",
-    )
+    ),
+    Concern.OURSELVES,
 )
 
 
@@ -98,7 +107,8 @@ class Smpp:
                         "in-part",
                         "the provider accepted only some parts of the message",
                         code,
-                    )
+                    ),
+                    getattr(answer, "concerns", Concern.RECIPIENT),
                 )
         ids = [
             answer.message_id

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
+from utskick.domain.outcome import (
+    Concern,
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Sent,
+    Uncertain,
+)
 
 OK: Final = 0x00
 #: Responses to deliver_sm: try again later, and message type not supported.
@@ -13,6 +22,9 @@ UNKNOWN_COMMAND: Final = 0x03
 
 _THROTTLED: Final = Reason("throttled", "the provider's rate limit was exceeded")
 _FAULT: Final = Reason("provider-fault", "internal error at the provider")
+_REFUSED_NOW: Final = Reason(
+    "not-taken", "the message centre could not take the message for this number at the moment"
+)
 _LOGIN: Final = Reason("refused-login", "the provider rejected the credentials")
 _SENDER: Final = Reason("refused-sender", "the provider rejected the sender name")
 _NUMBER: Final = Reason("unknown-recipient", "the provider does not accept the number as valid")
@@ -37,6 +49,7 @@ NAMES: Final = {
     0x14: "ESME_RMSGQFUL",
     0x15: "ESME_RINVSERTYP",
     0x43: "ESME_RINVESMCLASS",
+    0x45: "ESME_RSUBMITFAIL",
     0x48: "ESME_RINVSRCTON",
     0x49: "ESME_RINVSRCNPI",
     0x50: "ESME_RINVDSTTON",
@@ -57,7 +70,8 @@ NAMES: Final = {
 DEFERRED: Final = {
     0x14: _THROTTLED,
     0x58: _THROTTLED,
-    **dict.fromkeys((0x04, 0x05, 0x08, 0x64), _FAULT),
+    **dict.fromkeys((0x04, 0x05, 0x08), _FAULT),
+    **dict.fromkeys((0x45, 0x64), _REFUSED_NOW),
 }
 REJECTED: Final = {0x0B: _NUMBER, **dict.fromkeys((0x01, 0x65, 0x66), _CONTENT)}
 MISCONFIGURED: Final = {
@@ -72,29 +86,37 @@ MISCONFIGURED: Final = {
 def of_message(status: int) -> Outcome:
     """Map the error status of a submit_sm response to an outcome."""
     if status in DEFERRED:
-        return Deferred(_with_code(DEFERRED[status], status))
+        reason = DEFERRED[status]
+        concerns = Concern.RECIPIENT if reason is _REFUSED_NOW else Concern.ACCOUNT
+        return Deferred(_with_code(reason, status), concerns=concerns)
     if status in REJECTED:
         return Rejected(_with_code(REJECTED[status], status))
     if status in MISCONFIGURED:
-        return Misconfigured(_with_code(MISCONFIGURED[status], status))
+        reason = MISCONFIGURED[status]
+        concerns = Concern.OURSELVES if reason is _SENDER else Concern.ACCOUNT
+        return Misconfigured(_with_code(reason, status), concerns)
     return Uncertain(
         Reason(
             "unknown-code",
             "the provider returned an undocumented status code",
             name_of(status),
-        )
+        ),
+        Concern.RECIPIENT,
     )
 
 
 def of_bind(status: int) -> Outcome:
     """Map the error status of a bind response to the outcome of the messages waiting for it.
 
-    None of them has been sent, so it is never ``Uncertain`` or ``Rejected``.
+    None of them has been sent, so it is never ``Uncertain`` or ``Rejected``; it always concerns the
+    account.
     """
     outcome = of_message(status)
     if isinstance(outcome, Uncertain):
         return Misconfigured(_with_code(_LOGIN, status))
-    return Misconfigured(outcome.reason) if isinstance(outcome, Rejected) else outcome
+    if isinstance(outcome, Deferred):
+        return Deferred(outcome.reason, outcome.retry_after)
+    return outcome if isinstance(outcome, Sent) else Misconfigured(outcome.reason)
 
 
 def name_of(status: int) -> str:

@@ -1,0 +1,1 @@
+"""Restored databases: noticed before anything is sent, held, and released by a person."""

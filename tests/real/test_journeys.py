@@ -1,0 +1,194 @@
+"""Whole journeys: an HTTP call to the running service, and what a real server has received."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.channels.sms import smsc
+from tests.channels.snail_mail.stage import files
+from tests.http.pdf import encoded
+from tests.journeys.conftest import SetUp
+from tests.journeys.process import SERVE
+from tests.journeys.stage import Stage, eventually
+from tests.real.handing_over import StorageServer
+from tests.real.message_centre import MessageCentre
+from tests.real.openssh import OpenSsh
+from tests.real.postfix import Postfix
+from tests.real.samba import Samba
+from tests.real.server import LoginUser
+
+pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session")]
+
+SENDER = {"name": "Kommunen", "address": "noreply@kommun.test"}
+
+
+async def serve(stage: Stage, sections: Mapping[str, Any]) -> None:
+    """Start the service with these sections of the channels, and nothing simulated."""
+    await stage.stop_api()
+    await stage.start(SERVE, stage.environment.variables(sections))
+    await stage.wait_until_live()
+
+
+def mail(recipient: str) -> dict[str, Any]:
+    return {
+        "emailAddress": f"{recipient}@kommun.test",
+        "subject": "Biblioteket",
+        "message": "Din bok finns att hämta.",
+    }
+
+
+async def test_mails_arrive_in_maildirs_and_each_refusal_is_told(
+    set_up: SetUp, postfix: Postfix
+) -> None:
+    stage = await set_up()
+    account = postfix.account("starttls")
+    await serve(stage, {"email": {"sender": SENDER, "accounts": {"relay": account}}})
+    accepted = {
+        to: (await stage.post("email?async=true", mail(to))).delivery_id
+        for to in ("anna", "rcpt.full", "rcpt.unknown", "rcpt.grey", "end.refused")
+    }
+    found = await stage.wait_for_lifecycle(accepted["anna"], "sent")
+    assert found["attempts"] == 1
+    await asyncio.to_thread(postfix.mail_to, "anna", accepted["anna"])
+    for to, code in (
+        ("rcpt.full", "mailbox-full"),
+        ("rcpt.unknown", "unknown-recipient"),
+        ("end.refused", "refused-content"),
+    ):
+        failed = await stage.wait_for_lifecycle(accepted[to], "failed")
+        assert failed["reason"]["code"] == code
+
+    async def waits() -> bool:
+        grey = await stage.delivery(accepted["rcpt.grey"])
+        return grey is not None and (grey.get("reason") or {}).get("code") == "greylisted"
+
+    await eventually(waits, "the greylisted mail waits", 20)
+    assert postfix.accepted(accepted["anna"]) == 1
+
+
+async def test_a_synchronous_call_answers_what_the_mail_server_said(
+    set_up: SetUp, postfix: Postfix
+) -> None:
+    stage = await set_up()
+    account = postfix.account("tls")
+    await serve(stage, {"email": {"sender": SENDER, "accounts": {"relay": account}}})
+    answer = await stage.call("POST", "email", mail("anna"))
+    assert answer.status == 201, answer
+    assert answer.body["deliveries"][0]["status"] == "SENT"
+    answer = await stage.call("POST", "email", mail("rcpt.unknown"))
+    assert answer.status in (201, 502), answer
+
+
+async def test_a_second_account_takes_over_when_the_first_one_may_not_relay(
+    set_up: SetUp, postfix: Postfix
+) -> None:
+    stage = await set_up()
+    accounts = {
+        "first": postfix.account("no-relay", priority=1),
+        "second": postfix.account("starttls", priority=2),
+    }
+    await serve(stage, {"email": {"sender": SENDER, "accounts": accounts}})
+    body = {**mail("anna"), "emailAddress": "bo@elsewhere.test"}
+    delivery = (await stage.post("email?async=true", body)).delivery_id
+    found = await stage.wait_for_lifecycle(delivery, "sent")
+    assert found["attempts"] == 2
+
+
+@pytest.fixture(params=[OpenSsh, Samba])
+def storage(request: pytest.FixtureRequest, user: LoginUser) -> Iterator[StorageServer]:
+    with request.param(user) as server:
+        server.uses += 1
+        yield server
+
+
+async def test_a_batch_of_letters_reaches_the_printing_house(
+    set_up: SetUp, storage: StorageServer, inbox: Path
+) -> None:
+    stage = await set_up()
+    account = {name: _plain(value) for name, value in storage.account(inbox).items()}
+    await serve(stage, {"snail_mail": {"accounts": {"house": account}}})
+    batch = str(uuid4())
+    for number in range(3):
+        answer = await stage.call("POST", f"snail-mail?batchId={batch}", letter(number))
+        assert answer.status == 201, answer
+    answer = await stage.call("POST", f"snail-mail/batch/{batch}")
+    assert answer.status == 200, answer
+
+    async def told() -> bool:
+        return (await stage.counts(batch)).get("sent") == 3
+
+    await eventually(told, "the letters are sent", 30)
+    seen = files(inbox)
+    assert len([name for name in seen if name.endswith("KLAR")]) == 1
+    assert len([name for name in seen if name.endswith(".pdf")]) == 3
+
+
+async def test_a_batch_that_may_not_be_written_stops_no_other(
+    set_up: SetUp, storage: StorageServer, inbox: Path
+) -> None:
+    (inbox / "Kultur").mkdir()  # root's
+    stage = await set_up()
+    account = {name: _plain(value) for name, value in storage.account(inbox).items()}
+    await serve(stage, {"snail_mail": {"accounts": {"house": account}}})
+    batches = {department: str(uuid4()) for department in ("Kultur", "SBK")}
+    for department, batch in batches.items():
+        body = {**letter(1), "department": department}
+        assert (await stage.call("POST", f"snail-mail?batchId={batch}", body)).status == 201
+        assert (await stage.call("POST", f"snail-mail/batch/{batch}")).status == 200
+
+    async def refused() -> bool:
+        rows = await stage.environment.rows(
+            "SELECT FROM deliveries WHERE status = 'deferred' AND reason_code = 'refused-access'"
+        )
+        return len(rows) == 1
+
+    async def printed() -> bool:
+        return (inbox / "SBK").is_dir()
+
+    await eventually(refused, "one hand-over is deferred", 30)
+    await eventually(printed, "the other batch is handed over", 30)
+    shutil.chown(inbox / "Kultur", storage.user.name, storage.user.name)
+
+    async def repeated() -> bool:
+        return any((inbox / "Kultur").iterdir())
+
+    await eventually(repeated, "the deferred one is repeated", 30)
+
+
+def letter(number: int) -> dict[str, Any]:
+    address = {"firstName": "Nils", "lastName": f"Ek {number}", "address": "Storgatan 1"}
+    file = {"contentType": "application/pdf", "content": encoded(f"Hej {number}")}
+    return {
+        "department": "SBK",
+        "address": {**address, "zipCode": "852 30", "city": "Sundsvall"},
+        "attachments": [{**file, "filename": f"beslut-{number}.pdf"}],
+    }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+async def test_an_sms_is_delivered_when_the_message_centre_says_so(
+    set_up: SetUp,
+) -> None:
+    with MessageCentre() as centre:
+        centre.uses += 1
+        stage = await set_up()
+        account = smsc.settings(
+            centre.port, security="tls", ca_file=str(centre.ca_file), response_timeout=5
+        )
+        await serve(stage, {"sms": {"sender": "Utskick", "accounts": {"smpp": account}}})
+        sms = {"message": "Din bok finns att hämta."}
+        delivered = await stage.post("sms?async=true", {**sms, "mobileNumber": "+46701740605"})
+        refused = await stage.post("sms?async=true", {**sms, "mobileNumber": "+46701740603"})
+        await stage.wait_for_lifecycle(delivered.delivery_id, "delivered", 20)
+        await stage.wait_for_lifecycle(refused.delivery_id, "failed", 20)
+        assert [each["status"] for each in centre.of("deliver_sm_resp")] == [0]
