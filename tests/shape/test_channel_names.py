@@ -80,8 +80,10 @@ HTTP: dict[str, set[str]] = {
     # The description of the contract's statistics of letters and SMS.
     "http/history/operations.py": {"SMS"},
     # The same, and the member `sms` of answers.
-    "http/history/schemas.py": {"SMS"},
-    "http/messages/schemas.py": {"SMS"},
+    "http/history/schemas.py": {"SMS", "sms"},
+    "http/messages/schemas.py": {"SMS", "sms"},
+    # The contract's word for messages of types that it does not have.
+    "http/operation/strict.py": {"MESSAGE"},
     # The first sentence about the service.
     "http/operation/document.py": {"SMS"},
 }
