@@ -232,6 +232,19 @@ class Machine(RuleBasedStateMachine):
             self.do(self._fall_silent(worker))
         self.work(1 - worker, name)
 
+    @precondition(lambda self: self.model.status in (Status.QUEUED, Status.DEFERRED))
+    @rule(worker=st.integers(0, 1))
+    def begin_twice(self, worker: int) -> None:
+        """A worker that fell silent goes on while the other one makes its call."""
+        self.claim(worker, silent=True)
+        count = len(self.held)
+        self.claim(1 - worker, silent=False)
+        if len(self.held) > count > 0:
+            late = self.held[count - 1]
+            self.dispatch_one(self.held.pop())
+            self.held.remove(late)
+            self.dispatch_one(late)
+
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
