@@ -457,6 +457,7 @@ def test_a_delivery_is_always_what_its_model_says(server: str) -> None:
     loop = asyncio.new_event_loop()
 
     async def opened() -> Any:
+        await empty(server, f"{ROWS}, {TABLES}")
         context = process(server)
         database = await context.__aenter__()
         await database.vault.ready(MID, month_of(START))
