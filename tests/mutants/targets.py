@@ -60,6 +60,7 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ),
     ("engine/*", ("tests/engine", "tests/http/messages/test_illness.py")),
     ("store/messages/print_batches.py", ("tests/http/messages/test_letter.py",)),
+    ("store/messages/deliveries.py", ("tests/http/test_vault.py", _MACHINE)),
     ("store/messages/contents.py", ("tests/http/messages/test_send.py",)),
     (
         "store/messages/idempotency.py",

@@ -1,4 +1,4 @@
-"""Each compare of begin and settle, and of a claim, on its own: what is stale changes nothing."""
+"""Each compare of begin, settle, receipts and closing on its own: what is stale changes nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import TABLES as ROWS
 from tests.store.messages.test_transitions import DAY, MID, NOW, delivery
 from tests.store.vaults import TABLES, empty, process
+from utskick.domain.channel import Receipt, Report
 from utskick.domain.delivery import Delivery, Move
 from utskick.domain.ids import new_id
 from utskick.domain.month import month_of
@@ -22,6 +23,7 @@ from utskick.store.database import Database
 from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.follow_ups import FollowUps, Routing
 from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
+from utskick.store.messages.receipts import Arrival, ReceiptRows
 from utskick.store.messages.settlement import Settlement
 
 LATER = NOW + timedelta(seconds=15)
@@ -230,3 +232,62 @@ async def test_many_are_settled_together_each_as_its_own(database: Database) -> 
         )
     )
     assert [(await found(database, row))["status"] for row in rows] == [w.value for w in words]
+
+
+async def test_a_repeated_failure_settles_no_doubt_and_one_of_the_doubtful_attempt_does(
+    database: Database,
+) -> None:
+    """A failure reported again is that of the attempt whose reference the delivery has."""
+    rows = ReceiptRows(database)
+    for known, reported, status in (
+        ("first", "first", "uncertain"),
+        ("first", "second", "failed"),
+        (None, "second", "failed"),
+    ):
+        row = await delivery(database, Status.UNCERTAIN)
+        await database.pool.execute(
+            "UPDATE deliveries SET reference = $2 WHERE id = $1", row.id, known
+        )
+        report = Receipt("p", Report.FAILED, row.id, reported, NOW)
+        await rows.apply(await rows.keep(Arrival("sms", "a", report, NOW)))
+        assert (await found(database, row))["status"] == status, (known, reported)
+
+
+async def test_a_report_of_another_channel_or_account_is_of_no_delivery(database: Database) -> None:
+    row = await delivery(database, Status.SENT)
+    rows = ReceiptRows(database)
+    for channel, account in (("email", "a"), ("sms", "b")):
+        report = Receipt("p", Report.DELIVERED, row.id, None, NOW)
+        await rows.apply(await rows.keep(Arrival(channel, account, report, NOW)))
+    assert (await found(database, row))["status"] == "sent"
+
+
+async def test_workers_that_close_at_once_hand_each_print_batch_over_once(
+    database: Database,
+) -> None:
+    """None waits for another, and none closes what another has closed meanwhile."""
+    prints = PrintBatches(database)
+    for _ in range(8):
+        row = await delivery(database, Status.DEFERRED)
+        letter = GatheredLetter(row, b"x", 0, LATER, closes_itself=True)
+        assert await prints.gather(letter)
+    workers = [PrintBatches(database) for _ in range(4)]
+    closed = await asyncio.gather(*(worker.close_due(LATER, {}) for worker in workers))
+    assert sum(closed) == 8
+    hand_overs = await database.pool.fetch(
+        "SELECT batch_id FROM deliveries WHERE message_type = 'PRINT_BATCH'"
+    )
+    assert len({row["batch_id"] for row in hand_overs}) == len(hand_overs) == 8
+    assert await prints.close_due(LATER, {}) == 0
+
+
+async def test_a_print_batch_that_another_is_closing_is_passed_over(database: Database) -> None:
+    prints = PrintBatches(database)
+    for _ in range(2):
+        row = await delivery(database, Status.DEFERRED)
+        assert await prints.gather(GatheredLetter(row, b"x", 0, LATER, closes_itself=True))
+    async with database.transaction() as connection:
+        await connection.fetch("SELECT id FROM print_batches ORDER BY id LIMIT 1 FOR UPDATE")
+        async with asyncio.timeout(10):
+            assert await prints.close_due(LATER, {}) == 1
+    assert await prints.close_due(LATER, {}) == 1
