@@ -32,8 +32,8 @@ from utskick.channels.digital_mail.reachability import (
 )
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
 from utskick.channels.digital_mail.sender_account import SenderAccount, SenderClients
-from utskick.channels.digital_mail.settings import DigitalMailSettings
-from utskick.channels.digital_mail.soap_responses import ApplicationFault
+from utskick.channels.digital_mail.settings import DigitalMailSettings, MailboxOperator
+from utskick.channels.digital_mail.soap_responses import ApplicationFault, sender_refused
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import (
     Account,
@@ -49,7 +49,7 @@ from utskick.domain.clock import Clock, utc_now
 from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.history_facts import HistoryFacts
-from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared, Ready
 
 log = structlog.get_logger(__name__)
@@ -257,7 +257,7 @@ class DigitalMailChannel(ChannelDefaults):
             return envelope
         outcome = await sender.deliver(snapshot.address, envelope, snapshot.recipient)
         if isinstance(outcome, ApplicationFault):
-            return _application_fault(outcome, operator.name, key)
+            return _application_fault(outcome, operator, key)
         return outcome
 
     # -- queries ----------------------------------------
@@ -293,26 +293,28 @@ class DigitalMailChannel(ChannelDefaults):
         await asyncio.gather(*(sender.close() for sender in self._senders.values()))
 
 
-def _application_fault(fault: ApplicationFault, operator: str, key: UUID) -> Outcome:
-    """Defer: the message was not accepted, but no schema documents the codes.
+def _application_fault(fault: ApplicationFault, operator: MailboxOperator, key: UUID) -> Outcome:
+    """Map a fault by the operator's ``fault_codes``, else by its words, else defer it.
 
-    The call id is logged, as the operator can look it up.
+    The message was not accepted, but no schema documents the codes. The call id is logged, as the
+    operator can look it up.
     """
     log.warning(
         "application-fault",
         code=fault.code,
         call_id=fault.call_id,
-        operator=operator,
+        operator=operator.name,
         delivery=str(key),
     )
-    return Deferred(
-        Reason(
-            "application-fault",
-            "the mailbox operator reported an application fault",
-            str(fault.code),
-        ),
-        concerns=Concern.DESTINATION,
-    )
+    code, meaning = str(fault.code), operator.fault_codes.get(fault.code)
+    if meaning == "message":
+        sentence = "the mailbox operator refused the message"
+        return fault.worded(Rejected(Reason("refused", sentence, code)))
+    if meaning == "sender":
+        return fault.worded(sender_refused(code))
+    sentence = "the mailbox operator reported an application fault"
+    reason = Reason("application-fault", sentence, code)
+    return fault.outcome(Deferred(reason, concerns=Concern.DESTINATION))
 
 
 def _combined(account: str, results: Sequence[AccountHealth]) -> AccountHealth:
