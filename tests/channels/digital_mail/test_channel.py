@@ -22,7 +22,7 @@ from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Channel, Draft, Plan, Priority, RequestContext
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
-from utskick.domain.outcome import Deferred, Reason, Sent
+from utskick.domain.outcome import Deferred, Reason, Rejected, Sent
 from utskick.domain.recipient import Recipient
 
 PDF = b"%PDF-1.7 beslut"
@@ -191,6 +191,12 @@ async def test_the_limit_is_exact(stage: Stage) -> None:
     assert violation.message.startswith(
         "Message is too big to be sent as a digital mail: its envelope would be 20971"
     )
+    # Also before an attempt, to the byte: of a letter, which then goes on paper.
+    asked = len(stage.questions)
+    outcome = await stage.send(new_id(), (await refusals(most))[0])
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == Reason("too-large-for-mailbox", violation.message)
+    assert (len(stage.questions), stage.envelopes) == (asked, [])
     assert isinstance(await stage.send(new_id(), (await refusals(least))[0]), Sent)
     assert 2_097_152 - 4 < len(stage.envelopes[0]) <= 2_097_152
 

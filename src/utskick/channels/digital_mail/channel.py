@@ -18,6 +18,7 @@ from utskick.channels.digital_mail.planning import (
     NOT_A_SENDER,
     SIGNATURE_ROOM,
     content_violations,
+    may_be_too_large,
     plan,
     sample_letterhead,
     size_violations,
@@ -199,6 +200,8 @@ class DigitalMailChannel(ChannelDefaults):
         clients = await sender.clients()
         if isinstance(clients, Misconfigured):
             return clients
+        if too_large := self._too_large(draft, sender, clients):
+            return too_large
         party_id = draft.recipient.party_id
         if party_id is None:
             return unreachable(NO_LEGAL_ID)
@@ -211,6 +214,21 @@ class DigitalMailChannel(ChannelDefaults):
             draft, key, sender, (result.recipient, result.mailbox), clients.current
         )
         return Ready(snapshot.encode())
+
+    def _too_large(
+        self, draft: Draft, sender: SenderAccount, clients: SenderClients
+    ) -> Rejected | None:
+        """Reject what no mailbox takes: of a letter, which then goes on paper."""
+        if not may_be_too_large(draft.content, draft.attachments):
+            return None
+        defaults = self._composer.defaults(draft.content, sender)
+        letterhead = sample_letterhead(sender.organization, sender.sender.name, *defaults)
+        violations = size_violations(
+            draft.content, draft.attachments, letterhead, clients.current.signer.length
+        )
+        if not violations:
+            return None
+        return Rejected(Reason("too-large-for-mailbox", violations[0].message))
 
     # -- sending ----------------------------------------
 
