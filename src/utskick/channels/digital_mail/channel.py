@@ -179,7 +179,8 @@ class DigitalMailChannel(ChannelDefaults):
     ) -> Iterator[SenderAccount]:
         """Iterate over the accounts of the content's organisation, by priority.
 
-        Only those that this municipality may send for.
+        Only those that this municipality may send for. The one whose settings have the recipient's
+        mailbox operator carries the message.
         """
         organization = self._organization(municipality_id, content)
         return (
@@ -194,24 +195,27 @@ class DigitalMailChannel(ChannelDefaults):
         """Look up the mailbox and fix all variable parts; once fixed, they never change."""
         if draft.frozen is not None:
             return Ready(draft.frozen)
-        sender = self._sender(draft.municipality_id, draft.content)
-        if sender is None:
+        senders = tuple(self._senders_of(draft.municipality_id, draft.content))
+        if not senders:
             return _NO_SENDER
-        clients = await sender.clients()
+        clients = await senders[0].clients()
         if isinstance(clients, Misconfigured):
             return clients
-        if too_large := self._too_large(draft, sender, clients):
+        if too_large := self._too_large(draft, senders[0], clients):
             return too_large
         party_id = draft.recipient.party_id
         if party_id is None:
             return unreachable(NO_LEGAL_ID)
-        result = await self._lookup.find(sender, draft.municipality_id, party_id)
+        result = await self._lookup.find(senders, draft.municipality_id, party_id)
         if not isinstance(result, LookupResult):
             return result
         if not isinstance(result.mailbox, Mailbox):
             return unreachable(result.mailbox)
+        clients = await result.sender.clients()
+        if isinstance(clients, Misconfigured):
+            return clients
         snapshot = await self._composer.freeze(
-            draft, key, sender, (result.recipient, result.mailbox), clients.current
+            draft, key, result.sender, (result.recipient, result.mailbox), clients.current
         )
         return Ready(snapshot.encode())
 
@@ -286,10 +290,10 @@ class DigitalMailChannel(ChannelDefaults):
         organization = asked.organization_number or self._settings.organization_of(
             asked.municipality_id
         )
-        sender = self._sender(asked.municipality_id, {"_organization": organization})
-        if sender is None:
+        senders = tuple(self._senders_of(asked.municipality_id, {"_organization": organization}))
+        if not senders:
             raise Invalid([Violation("getMailboxes.organizationNumber", NOT_A_SENDER)])
-        return await mailboxes(sender, self._lookup, asked.municipality_id, request.root)
+        return await mailboxes(senders, self._lookup, asked.municipality_id, request.root)
 
     def show(self, draft: Draft) -> dict[str, Any]:
         members = {name: value for name, value in draft.content.items() if not name.startswith("_")}
