@@ -24,6 +24,7 @@ from utskick.cli.check_storage import UNUSABLE, check_database, check_key, unusa
 from utskick.configuration.inheritance import Configuration
 from utskick.directory import setup as directory_setup
 from utskick.directory.empty import EMPTY_DIRECTORY
+from utskick.domain.account_label import label_of
 from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.errors import ConfigurationBroken, SettingsFault, UtskickError
 from utskick.domain.unit import Unit
@@ -131,7 +132,9 @@ async def _check_accounts(channel: Channel) -> list[CheckResult]:
         ]
     return [
         _health_result(
-            f"{channel.name} / {health.account}", health, _setting_of(channel.name, health.account)
+            f"{channel.name} / {label_of({channel.name: channel}, health.account)}",
+            health,
+            _setting_of(channel.name, health.account),
         )
         for health in results
     ]
@@ -140,11 +143,7 @@ async def _check_accounts(channel: Channel) -> list[CheckResult]:
 def _setting_of(channel: str, account: str) -> str:
     """Return where an account is set; the accounts of a unit carry the unit after an @."""
     name, _, unit = account.partition("@")
-    return (
-        f"`utskick configuration list {unit.partition('.')[0]}`"
-        if unit
-        else f"[{channel}.accounts.{name}]"
-    )
+    return f"`utskick configuration list {unit[:4]}`" if unit else f"[{channel}.accounts.{name}]"
 
 
 def _health_result(name: str, health: AccountHealth, table: str) -> CheckResult:
