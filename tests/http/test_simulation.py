@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,16 @@ async def test_a_sandbox_with_real_accounts_does_not_start_and_names_them(
 
 
 async def test_nor_does_its_worker() -> None:
-    settings = read_settings(None, {"sandbox": {"enabled": True}, "sms": {"accounts": {"a": REAL}}})
+    """Its database could not be reached either."""
+    settings = read_settings(
+        None,
+        {
+            "sandbox": {"enabled": True},
+            "sms": {"accounts": {"a": REAL}},
+            "database": {"url": "postgresql://u@127.0.0.1:1/none"},
+            "vault": {"key": b64encode(bytes(32)).decode()},
+        },
+    )
     with pytest.raises(SettingsFault, match=r"sms\.accounts\.a"):
         await work(settings)
 
