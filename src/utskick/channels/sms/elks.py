@@ -80,8 +80,9 @@ def _read(answer: HttpResponse) -> Outcome:
     reference = members(answer.body).get("id")
     if is_success(answer) and isinstance(reference, str) and reference:
         return Sent(reference)
-    # 46elks explains a refusal in plain text.
-    words = "" if is_success(answer) else answer.body[:1000].decode("utf-8", "replace")
+    # 46elks explains a refusal in plain text; a page of HTML is a proxy's.
+    is_page = is_success(answer) or answer.body.lstrip().startswith(b"<")
+    words = "" if is_page else answer.body[:1000].decode("utf-8", "replace")
     if answer.status == 403 and "credit" in words.lower():
         reason = Reason("no-credit", "the account at the provider has no credit left", "403")
         return with_words(Misconfigured(reason), words)
