@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -10,6 +11,7 @@ from fastapi import Request, Response
 from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
 
+from utskick.domain.account_label import label_of
 from utskick.domain.audit import AuditEntry
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import NotAllowedHere, NotFound
@@ -49,6 +51,10 @@ class StatusOperations:
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
+        self._label = partial(label_of, service.channels)
+
+    def _events(self, story: list[DeliveryEvent]) -> list[dict[str, object]]:
+        return [event_of(event, self._label) for event in story]
 
     def _municipality(self, request: Request) -> str:
         return str(request.path_params.get("municipalityId", self._service.default_municipality))
@@ -121,15 +127,16 @@ class StatusOperations:
             }
             return json_response(
                 without_nulls(
-                    {**delivery_of(state), **routed, **_ids(state), "events": _events(story)}
+                    {**delivery_of(state), **routed, **_ids(state), "events": self._events(story)}
                 )
             )
         waits: dict[str, object] = {}
         if state.status in (Status.QUEUED, Status.DEFERRED):
             circuit = await self._service.circuits.waits(municipality_id, delivery_id)
-            waits = {"waitsFor": waits_for(circuit)} if circuit is not None else {}
+            waits = {"waitsFor": waits_for(circuit, self._label)} if circuit is not None else {}
+        events = {"events": self._events(story)}
         return json_response(
-            without_nulls({**delivery_of(state), **_ids(state), **waits, "events": _events(story)})
+            without_nulls({**delivery_of(state), **_ids(state), **waits, **events})
         )
 
     async def resolve(self, request: Request, change: AuditEntry) -> Response:
@@ -162,10 +169,6 @@ def _ids(state: DeliveryState) -> dict[str, object]:
         "batchId": str(state.batch_id),
         "reference": state.reference,
     }
-
-
-def _events(story: list[DeliveryEvent]) -> list[dict[str, object]]:
-    return [event_of(event) for event in story]
 
 
 def _written(states: list[DeliveryState]) -> bytes:
