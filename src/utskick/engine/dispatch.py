@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 
+from utskick.domain.account_label import label_of
 from utskick.domain.channel import Channel, Draft, RequestContext
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
@@ -260,7 +261,7 @@ class Dispatch:
             log.exception(
                 "adapter-fault",
                 channel=channel.name,
-                account=account,
+                account=label_of(self._context.channels, account),
                 delivery=str(loaded.delivery.id),
             )
             return Uncertain(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from utskick.domain.account_label import label_of
 from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.clock import Clock, swedish
 from utskick.store import queue as jobs
@@ -69,10 +70,14 @@ class Readiness:
                 },
                 "workers": {"status": "UP" if workers else "DOWN", "count": workers},
                 "providers": providers,
-                "circuits": [_circuit(each) for each in circuits[:_MOST]],
-                "circuitEvents": [_event(each) for each in events],
-                "handOvers": [_hand_over(each) for each in failing],
-                "handOverEvents": [_hand_over_event(each) for each in hand_over_events],
+                "circuits": [
+                    _circuit(each, self._label(each.account)) for each in circuits[:_MOST]
+                ],
+                "circuitEvents": [_event(each, self._label(each.account)) for each in events],
+                "handOvers": [_hand_over(each, self._label(each.account)) for each in failing],
+                "handOverEvents": [
+                    _hand_over_event(each, self._label(each.account)) for each in hand_over_events
+                ],
             },
         }
 
@@ -86,20 +91,24 @@ class Readiness:
                 for channel in self._channels.values()
                 for health in await channel.look()
             ]
-            self._providers = {f"{name}/{h.account}": _shown(h) for name, h in found}
+            self._providers = {f"{name}/{self._label(h.account)}": _shown(h) for name, h in found}
         providers = {name: {**shown, "paused": False} for name, shown in self._providers.items()}
         for each in circuits:
             if each.destination is None:
-                shown = providers.setdefault(f"{each.channel}/{each.account}", {})
+                name = f"{each.channel}/{self._label(each.account)}"
+                shown = providers.setdefault(name, {})
                 shown.update(status="DOWN", paused=True, detail=each.reason.sentence)
         return providers
 
+    def _label(self, account: str) -> str:
+        return label_of(self._channels, account)
 
-def _circuit(circuit: OpenCircuit) -> dict[str, Any]:
+
+def _circuit(circuit: OpenCircuit, account: str) -> dict[str, Any]:
     """Build what says which account or destination is paused, since when and why."""
     return {
         "channel": circuit.channel,
-        "account": circuit.account,
+        "account": account,
         **({"destination": circuit.destination} if circuit.destination else {}),
         "since": swedish(circuit.since),
         "retryAt": swedish(circuit.retry_at),
@@ -108,22 +117,22 @@ def _circuit(circuit: OpenCircuit) -> dict[str, Any]:
     }
 
 
-def _event(event: CircuitEvent) -> dict[str, Any]:
+def _event(event: CircuitEvent, account: str) -> dict[str, Any]:
     return {
         "at": swedish(event.at),
         "event": "opened" if event.opened else "closed",
         "channel": event.channel,
-        "account": event.account,
+        "account": account,
         **({"destination": event.destination} if event.destination else {}),
         "code": event.code,
     }
 
 
-def _hand_over(failing: FailingAccount) -> dict[str, Any]:
+def _hand_over(failing: FailingAccount, account: str) -> dict[str, Any]:
     """Build what says which account fails to take letters, since when, why, and how many wait."""
     return {
         "channel": failing.channel,
-        "account": failing.account,
+        "account": account,
         "since": swedish(failing.since),
         **({"retryAt": swedish(failing.retry_at)} if failing.retry_at is not None else {}),
         "reason": failing.reason.sentence,
@@ -133,12 +142,12 @@ def _hand_over(failing: FailingAccount) -> dict[str, Any]:
     }
 
 
-def _hand_over_event(event: HandOverEvent) -> dict[str, Any]:
+def _hand_over_event(event: HandOverEvent, account: str) -> dict[str, Any]:
     return {
         "at": swedish(event.at),
         "event": "failing" if event.began else "ended",
         "channel": event.channel,
-        "account": event.account,
+        "account": account,
         "letters": event.letters,
         **({"code": event.code} if event.code is not None else {}),
     }

@@ -57,6 +57,30 @@ async def test_a_key_belongs_to_its_municipality(client: Client) -> None:
     assert other.json["messageId"] != first.json["messageId"]
 
 
+async def test_a_key_is_kept_for_24_hours(client: Client, database: Database) -> None:
+    path, keys = "/2281/sms?async=true", IdempotencyKeys(database)
+    first = await client.post(path, SMS, Idempotency_Key="k")
+
+    async def aged(text: str) -> None:
+        await database.pool.execute(
+            "UPDATE idempotency_keys SET created_at = created_at - $1::text::interval", text
+        )
+
+    await aged("23:59")
+    assert await keys.forget(database.clock()) == 0
+    again = await client.post(path, SMS, Idempotency_Key="k")
+    assert (again.text, again.headers["Idempotency-Replayed"]) == (first.text, "true")
+    await aged("00:02")  # 24:01 hours old
+    new = await client.post(path, SMS, Idempotency_Key="k")
+    assert new.json["messageId"] != first.json["messageId"]
+    assert "Idempotency-Replayed" not in new.headers
+    await aged("24:01")
+    young = await client.post(path, SMS, Idempotency_Key="young")
+    assert await keys.forget(database.clock()) == 1, "the old one alone"
+    again = await client.post(path, SMS, Idempotency_Key="young")
+    assert again.text == young.text
+
+
 async def test_a_failure_is_replayed_too(client: Client) -> None:
     body = {"emailAddress": "anna+refuse@example.se", "subject": "a", "message": "b"}
     first = await client.post("/2281/email", body, Idempotency_Key="e")

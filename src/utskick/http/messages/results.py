@@ -5,7 +5,7 @@ With the members of the contract and those of Utskick.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,6 +20,8 @@ from utskick.store.administration.circuits import OpenCircuit
 from utskick.store.history.hand_overs import FailingHandOver
 from utskick.store.history.status import DeliveryEvent, DeliveryState
 
+#: Returns an account's name for people (``domain.account_label``).
+Label = Callable[[str], str]
 _NONE: Final[Mapping[UUID, FailingHandOver]] = {}
 
 
@@ -68,11 +70,11 @@ def _hand_over_of(failing: FailingHandOver) -> dict[str, Any]:
     )
 
 
-def waits_for(circuit: OpenCircuit) -> dict[str, Any]:
+def waits_for(circuit: OpenCircuit, label: Label) -> dict[str, Any]:
     """Build what a pending delivery waits for."""
     return without_nulls(
         {
-            "account": circuit.account,
+            "account": label(circuit.account),
             "destination": circuit.destination,
             "since": swedish(circuit.since),
             "retryAt": swedish(circuit.retry_at),
@@ -100,14 +102,15 @@ def overall(states: Sequence[DeliveryState]) -> ContractStatus:
     return next((word for word in order if word in words), ContractStatus.PENDING)
 
 
-def event_of(event: DeliveryEvent) -> dict[str, Any]:
+def event_of(event: DeliveryEvent, label: Label) -> dict[str, Any]:
+    """Build DeliveryEvent."""
     return without_nulls(
         {
             "timestamp": swedish(event.at),
             "status": event.status,
             "became": event.became,
             "attempt": event.attempt,
-            "provider": event.account,
+            "provider": event.account and label(event.account),
             "providerReference": event.reference,
             "reason": reason_of(event.reason),
             "actor": event.actor,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -10,6 +12,7 @@ from fastapi import Request, Response
 from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
 
+from utskick.domain.account_label import label_of
 from utskick.domain.audit import AuditEntry
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import NotAllowedHere, NotFound
@@ -50,6 +53,10 @@ class StatusOperations:
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
+        self._label = partial(label_of, service.channels)
+
+    def _events(self, story: list[DeliveryEvent]) -> list[dict[str, object]]:
+        return [event_of(event, self._label) for event in story]
 
     def _municipality(self, request: Request) -> str:
         return str(request.path_params.get("municipalityId", self._service.default_municipality))
@@ -102,9 +109,13 @@ class StatusOperations:
     ) -> dict[UUID, FailingHandOver]:
         """Return what fails of the hand-overs of these letters, by print batch."""
         batches = {state.print_batch for state in states if state.status is Status.GATHERED}
-        return await self._service.hand_overs.failing(
+        failing = await self._service.hand_overs.failing(
             municipality_id, [batch for batch in batches if batch is not None]
         )
+        return {
+            batch: replace(each, account=each.account and self._label(each.account))
+            for batch, each in failing.items()
+        }
 
     async def message_status(self, request: Request) -> Response:
         municipality_id, message_id = self._found(request, "getMessageStatus", "messageId")
@@ -135,17 +146,16 @@ class StatusOperations:
             }
             return json_response(
                 without_nulls(
-                    {**delivery_of(state), **routed, **_ids(state), "events": _events(story)}
+                    {**delivery_of(state), **routed, **_ids(state), "events": self._events(story)}
                 )
             )
         waits: dict[str, object] = {}
         if state.status in (Status.QUEUED, Status.DEFERRED):
             circuit = await self._service.circuits.waits(municipality_id, delivery_id)
-            waits = {"waitsFor": waits_for(circuit)} if circuit is not None else {}
+            waits = {"waitsFor": waits_for(circuit, self._label)} if circuit is not None else {}
         found = delivery_of(state, await self._failing(municipality_id, [state]))
-        return json_response(
-            without_nulls({**found, **_ids(state), **waits, "events": _events(story)})
-        )
+        events = {"events": self._events(story)}
+        return json_response(without_nulls({**found, **_ids(state), **waits, **events}))
 
     async def resolve(self, request: Request, change: AuditEntry) -> Response:
         """Carry out a decision on an uncertain delivery."""
@@ -177,10 +187,6 @@ def _ids(state: DeliveryState) -> dict[str, object]:
         "batchId": str(state.batch_id),
         "reference": state.reference,
     }
-
-
-def _events(story: list[DeliveryEvent]) -> list[dict[str, object]]:
-    return [event_of(event) for event in story]
 
 
 def _written(states: list[DeliveryState], failing: Mapping[UUID, FailingHandOver]) -> bytes:
