@@ -11,9 +11,9 @@ from tests.channels.sms.smsc import Desk, channel_to, send, until
 from tests.channels.sms.stage import draft
 from tests.real.message_centre import MessageCentre
 from utskick.channels.sms.channel import SmsChannel
-from utskick.domain.channel import Report
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
+from utskick.domain.receipt import Report
 
 
 @pytest.fixture

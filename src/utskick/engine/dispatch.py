@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from random import random
 from typing import Final, TypeVar
 from uuid import UUID
@@ -192,10 +193,11 @@ class Dispatch:
             )
             return
         turns, turn = self._turns, self._turns.turn(delivery, channel.destination(draft))
+        units = partial(channel.units, draft)
         try:
             while (chosen := turns.choose(delivery, able, turn)) is not None:
                 account, turn = chosen
-                async with turns.slot(delivery, account, turn) as slot:
+                async with turns.slot(delivery, account, turn, units) as slot:
                     if not slot.admitted:
                         continue
                     self._sending.add(job.id)

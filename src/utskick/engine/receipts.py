@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from utskick.domain.channel import Channel, ProviderCallback, Receipt
+from utskick.domain.channel import Channel, ProviderCallback
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery
 from utskick.domain.errors import NotFound
+from utskick.domain.receipt import Receipt
 from utskick.store.database import Database
 from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.receipts import Arrival, ReceiptRows, SettledAttempt

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from utskick.domain.channel import Receipt
 from utskick.domain.ids import new_id
+from utskick.domain.receipt import Receipt
 from utskick.domain.status import PENDING, Transition
 from utskick.store.database import Database
 from utskick.store.group_commit import GroupCommit
