@@ -209,7 +209,7 @@ ORPHANS = {
     " WHERE NOT EXISTS (SELECT FROM messages m WHERE m.id = d.message_id)",
     **{
         table: f"{table} t WHERE NOT EXISTS (SELECT FROM deliveries d WHERE d.id = t.delivery_id)"
-        for table in ("attempts", "events", "receipts")
+        for table in ("attempts", "events", "receipts", "part_references")
     },
     "files without use": "attachments a"
     " WHERE NOT EXISTS (SELECT FROM attachment_uses u WHERE u.digest = a.digest)",

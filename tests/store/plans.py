@@ -199,7 +199,7 @@ class Flow:
         settle = [self.settle(found, jobs[found.delivery.id]) for found in begun]
         assert all(await step("settle", count, lambda: asyncio.gather(*settle)))
         await self.again(begun[0])
-        pairs = [SettledAttempt(f.delivery.id, "link", str(f.delivery.id)) for f in begun]
+        pairs = [SettledAttempt(f.delivery.id, "link", (str(f.delivery.id),)) for f in begun]
         await step("early receipts", count, lambda: self.receipts.waiting_for(pairs))
         arrived = await step("receipts", count, lambda: self.report(begun))
         apply = [self.receipts.apply(receipt) for receipt in arrived]

@@ -322,7 +322,7 @@ class Dispatch:
             await self._finished.put(job.id)
         elif settlement.reports:
             with suppress(*PASSING):  # maintenance applies what waits
-                await self._context.receipts.catch_up(delivery, account, move.reference)
+                await self._context.receipts.catch_up(delivery, account, move)
 
     async def _insist(self, write: Callable[[T], Awaitable[bool]], item: T, what: str) -> bool:
         """Repeat a write until the database accepts it, whatever it raised: an outcome is kept.

@@ -1,0 +1,164 @@
+"""Messages of several parts: delivered when all parts are reported so, failed when one is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import pytest
+
+from tests.conftest import TABLES as ROWS
+from tests.store.plans import MID, PATIENCE, numbered
+from tests.store.vaults import TABLES, empty, process
+from utskick.domain.clock import utc_now
+from utskick.domain.delivery import Move
+from utskick.domain.ids import new_id
+from utskick.domain.outcome import Reason
+from utskick.domain.receipt import Receipt, Report
+from utskick.domain.status import Status
+from utskick.store.database import Database
+from utskick.store.messages.acceptance import Messages
+from utskick.store.messages.attempts import Attempts, AttemptStart
+from utskick.store.messages.deliveries import ClaimedDelivery, Deliveries
+from utskick.store.messages.receipts import Arrival, ReceiptRows, SettledAttempt
+from utskick.store.messages.settlement import Settlement
+from utskick.store.queue import Jobs
+
+PARTS = ("a-1", "a-2", "a-3")
+LANES = ("sms:high", "sms:normal", "sms:bulk")
+
+
+@pytest.fixture
+async def database(server: str) -> AsyncIterator[Database]:
+    await empty(server, f"{ROWS}, {TABLES}")
+    async with process(server) as opened:
+        yield opened
+    await empty(server, f"{ROWS}, {TABLES}")
+
+
+@dataclass
+class Stage:
+    """Deliveries of one account, sent in parts or whole, and the reports on them."""
+
+    database: Database
+
+    def __post_init__(self) -> None:
+        self.rows = ReceiptRows(self.database)
+        self.attempts = Attempts(self.database)
+        self.jobs = Jobs(self.database.pool, new_id())
+
+    async def begun(self) -> tuple[ClaimedDelivery, int]:
+        await Messages(self.database).add(numbered())
+        [job] = await self.jobs.claim(LANES, 1, PATIENCE)
+        [found] = (await Deliveries(self.database).load([job]))[0].values()
+        start = AttemptStart(found.delivery, "smsc", new_id(), "w", utc_now())
+        assert await self.attempts.begin(start)
+        return found.begun("smsc"), job.id
+
+    async def settle(
+        self, begun: tuple[ClaimedDelivery, int], parts: Sequence[str] = PARTS
+    ) -> None:
+        delivery, several = begun[0].delivery, tuple(parts) if len(parts) > 1 else ()
+        move = Move(Status.SENT, reference=parts[0], parts=several)
+        settlement = Settlement(
+            delivery, delivery.attempts, move, begun[1], "smsc", utc_now(), reports=True
+        )
+        assert await self.attempts.settle(settlement)
+        waiting = await self.rows.waiting_for([SettledAttempt(delivery.id, "smsc", parts)])
+        await asyncio.gather(*(self.rows.apply(each) for each in waiting))
+
+    async def report(self, reference: str, report: Report = Report.DELIVERED) -> None:
+        reason = Reason("expired", "it expired") if report is Report.FAILED else None
+        receipt = Receipt("smpp", report, None, reference, None, reason)
+        await self.rows.apply(await self.rows.keep(Arrival("sms", "smsc", receipt, utc_now())))
+
+    async def status(self, begun: tuple[ClaimedDelivery, int]) -> str:
+        return str(
+            await self.database.pool.fetchval(
+                "SELECT status FROM deliveries WHERE id = $1 AND municipality_id = $2",
+                begun[0].delivery.id,
+                MID,
+            )
+        )
+
+
+@pytest.fixture
+def stage(database: Database) -> Stage:
+    return Stage(database)
+
+
+async def test_it_is_delivered_when_the_last_part_is_in_any_order(stage: Stage) -> None:
+    for number, order in enumerate(permutations(range(3))):
+        parts, begun = [f"{number}-{part}" for part in range(3)], await stage.begun()
+        await stage.settle(begun, parts)
+        for at in order:
+            assert await stage.status(begun) == "sent"
+            await stage.report(parts[at])
+        assert await stage.status(begun) == "delivered"
+
+
+async def test_it_is_failed_when_one_part_is(stage: Stage) -> None:
+    begun = await stage.begun()
+    await stage.settle(begun)
+    await stage.report(PARTS[0])
+    await stage.report(PARTS[2], Report.FAILED)
+    assert await stage.status(begun) == "failed"
+    await stage.report(PARTS[1])
+    assert await stage.status(begun) == "failed"
+
+
+async def test_a_repeated_report_of_one_part_is_not_that_of_another(stage: Stage) -> None:
+    begun = await stage.begun()
+    await stage.settle(begun)
+    for _ in range(3):
+        await stage.report(PARTS[1])
+    assert await stage.status(begun) == "sent"
+
+
+async def test_reports_that_come_before_the_settlement_are_counted(stage: Stage) -> None:
+    begun = await stage.begun()
+    await stage.report(PARTS[2])
+    await stage.report(PARTS[0])
+    await stage.settle(begun)
+    assert await stage.status(begun) == "sent"
+    await stage.report(PARTS[1])
+    assert await stage.status(begun) == "delivered"
+
+
+async def test_all_reports_before_the_settlement_deliver_it(stage: Stage) -> None:
+    begun = await stage.begun()
+    await asyncio.gather(*(stage.report(part) for part in PARTS))
+    await stage.settle(begun)
+    assert await stage.status(begun) == "delivered"
+
+
+async def test_reports_that_two_processes_apply_at_the_same_moment_are_both_counted(
+    stage: Stage, server: str
+) -> None:
+    async with process(server) as other_process:
+        other = Stage(other_process)
+        for number in range(20):
+            parts, begun = [f"{number}-{part}" for part in range(2)], await stage.begun()
+            await stage.settle(begun, parts)
+            await asyncio.gather(stage.report(parts[0]), other.report(parts[1]))
+            assert await stage.status(begun) == "delivered"
+
+
+async def test_an_id_that_the_provider_uses_again_is_that_of_the_newest_message(
+    stage: Stage,
+) -> None:
+    old, new = await stage.begun(), await stage.begun()
+    await stage.settle(old)
+    await stage.settle(new, [PARTS[1]])
+    await stage.report(PARTS[1])
+    assert (await stage.status(old), await stage.status(new)) == ("sent", "delivered")
+
+
+async def test_a_message_of_one_part_has_no_rows_of_parts(stage: Stage) -> None:
+    begun = await stage.begun()
+    await stage.settle(begun, ["whole"])
+    await stage.report("whole")
+    assert await stage.status(begun) == "delivered"
+    assert await stage.database.pool.fetchval("SELECT count(*) FROM part_references") == 0
