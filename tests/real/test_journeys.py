@@ -13,6 +13,7 @@ import pytest
 
 from tests.channels.sms import smsc
 from tests.channels.snail_mail.stage import files
+from tests.contracts.provider import SECRET
 from tests.http.pdf import encoded
 from tests.journeys.conftest import SetUp
 from tests.journeys.process import SERVE
@@ -192,3 +193,31 @@ async def test_an_sms_is_delivered_when_the_message_centre_says_so(
         await stage.wait_for_lifecycle(delivered.delivery_id, "delivered", 20)
         await stage.wait_for_lifecycle(refused.delivery_id, "failed", 20)
         assert [each["status"] for each in centre.of("deliver_sm_resp")] == [0]
+
+
+async def test_an_sms_of_several_parts_is_delivered_when_all_parts_are(set_up: SetUp) -> None:
+    """The last digit of the number is what the message centre goes by (centre.js)."""
+    stage = await set_up()
+    with MessageCentre() as centre:
+        centre.uses += 1
+        account = {
+            "provider": "smpp",
+            "host": "127.0.0.1",
+            "port": centre.port,
+            "ca_file": str(centre.ca_file),
+            "system_id": "municipality",
+            "password": SECRET,
+        }
+        await serve(stage, {"sms": {"accounts": {"smsc": account}}})
+        ids = {
+            last: (
+                await stage.post(
+                    "sms?async=true",
+                    {"mobileNumber": f"+4670174060{last}", "message": "Långt meddelande. " * 25},
+                )
+            ).delivery_id
+            for last in "208"
+        }
+        for last, state in (("2", "delivered"), ("0", "delivered"), ("8", "failed")):
+            await stage.wait_for_lifecycle(ids[last], state, 20)
+        assert len(centre.of("submit_sm")) == 3 * 3 + 1

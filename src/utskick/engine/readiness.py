@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.clock import Clock, swedish
+from utskick.engine.provider_checks import Health, ProviderChecks, combined
 from utskick.store import queue as jobs
 from utskick.store.administration.circuits import CircuitEvent, Circuits, OpenCircuit
 from utskick.store.administration.maintenance import MaintenanceRows
 from utskick.store.database import PASSING, Database
 
-#: Providers are not checked more often than this.
-_CHECK_EVERY = timedelta(seconds=30)
 _AWAY = timedelta(seconds=20)
 #: Open circuits that are listed; any number of mail domains may be ill.
 _MOST = 100
@@ -26,16 +24,15 @@ class Readiness:
     """``UP``, or ``DEGRADED`` while a provider account is down; messages are accepted in both.
 
     Open circuits are read from the database, so that every process reports those of all workers.
+    ``checks``: of this process, None where it does not send; then workers tell what they found.
     """
 
-    def __init__(self, database: Database, channels: Mapping[str, Channel], clock: Clock) -> None:
+    def __init__(self, database: Database, checks: ProviderChecks | None, clock: Clock) -> None:
         self._database = database
         self._rows = MaintenanceRows(database)
         self._circuits = Circuits(database)
-        self._channels = channels
+        self._checks = checks
         self._clock = clock
-        self._providers: dict[str, dict[str, Any]] = {}
-        self._checked: datetime | None = None
 
     async def look(self) -> dict[str, Any]:
         now = self._clock()
@@ -44,12 +41,14 @@ class Readiness:
             workers = await self._rows.workers(now - _AWAY)
             circuits = await self._circuits.open()
             events = await self._circuits.recent(_EVENTS)
+            found = None if self._checks else await self._rows.health(now - _AWAY)
         except PASSING as fault:
             return {
                 "status": "DOWN",
                 "components": {"database": {"status": "DOWN", "reason": type(fault).__name__}},
             }
-        providers = await self._check_providers(now, circuits)
+        health = await self._checks.current() if self._checks else combined(found or [])
+        providers = _providers(health, circuits)
         degraded = any(each["status"] == "DOWN" for each in providers.values())
         return {
             "status": "DEGRADED" if degraded else "UP",
@@ -68,23 +67,15 @@ class Readiness:
             },
         }
 
-    async def _check_providers(
-        self, now: datetime, circuits: Sequence[OpenCircuit]
-    ) -> dict[str, dict[str, Any]]:
-        if self._checked is None or now - self._checked > _CHECK_EVERY:
-            self._checked = now
-            found = [
-                (channel.name, health)
-                for channel in self._channels.values()
-                for health in await channel.look()
-            ]
-            self._providers = {f"{name}/{h.account}": _shown(h) for name, h in found}
-        providers = {name: {**shown, "paused": False} for name, shown in self._providers.items()}
-        for each in circuits:
-            if each.destination is None:
-                shown = providers.setdefault(f"{each.channel}/{each.account}", {})
-                shown.update(status="DOWN", paused=True, detail=each.reason.sentence)
-        return providers
+
+def _providers(health: Health, circuits: Sequence[OpenCircuit]) -> dict[str, dict[str, Any]]:
+    """Build the state of each account, DOWN where its circuit is open."""
+    providers = {name: {**shown, "paused": False} for name, shown in health.items()}
+    for each in circuits:
+        if each.destination is None:
+            shown = providers.setdefault(f"{each.channel}/{each.account}", {})
+            shown.update(status="DOWN", paused=True, detail=each.reason.sentence)
+    return providers
 
 
 def _circuit(circuit: OpenCircuit) -> dict[str, Any]:
@@ -108,12 +99,4 @@ def _event(event: CircuitEvent) -> dict[str, Any]:
         "account": event.account,
         **({"destination": event.destination} if event.destination else {}),
         "code": event.code,
-    }
-
-
-def _shown(health: AccountHealth) -> dict[str, Any]:
-    return {
-        "status": "UP" if health.ok else "DOWN",
-        "detail": health.sentence,
-        **({"warning": True} if health.warns else {}),
     }
