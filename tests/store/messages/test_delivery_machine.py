@@ -224,14 +224,40 @@ class Machine(RuleBasedStateMachine):
             self.answer_one(self.flights.pop(), name)
 
     @precondition(lambda self: self.model.status in (Status.QUEUED, Status.DEFERRED))
-    @rule(worker=st.integers(0, 1), name=st.sampled_from(sorted(OUTCOMES)), calls=st.booleans())
-    def overtake(self, worker: int, name: str, calls: bool) -> None:
-        """A worker falls silent with a job in its hands, or during its call; the other goes on."""
+    @rule(
+        worker=st.integers(0, 1),
+        names=st.lists(st.sampled_from(sorted(OUTCOMES)), min_size=1, max_size=3),
+        calls=st.booleans(),
+        late=st.sampled_from(sorted(OUTCOMES)),
+        wakes=st.booleans(),
+    )
+    def overtake(self, worker: int, names: list[str], calls: bool, late: str, wakes: bool) -> None:
+        """A worker falls silent with a job in its hands, or during its call; the other goes on, and
+        then it wakes."""
+        held, flights = len(self.held), len(self.flights)
         self.claim(worker, silent=not calls)
-        if calls and self.held:
+        if calls and len(self.held) > held:
             self.dispatch_one(self.held.pop())
             self.do(self._fall_silent(worker))
-        self.work(1 - worker, name)
+        for name in names:
+            self.work(1 - worker, name)
+        if wakes and len(self.held) > held:
+            self.dispatch_one(self.held.pop(held))
+        if wakes and len(self.flights) > flights:
+            self.answer_one(self.flights.pop(flights), late)
+
+    @precondition(lambda self: self.model.status in (Status.QUEUED, Status.DEFERRED))
+    @rule(worker=st.integers(0, 1))
+    def begin_twice(self, worker: int) -> None:
+        """A worker that fell silent goes on while the other one makes its call."""
+        self.claim(worker, silent=True)
+        count = len(self.held)
+        self.claim(1 - worker, silent=False)
+        if len(self.held) > count > 0:
+            late = self.held[count - 1]
+            self.dispatch_one(self.held.pop())
+            self.held.remove(late)
+            self.dispatch_one(late)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -445,6 +471,7 @@ def test_a_delivery_is_always_what_its_model_says(server: str) -> None:
     loop = asyncio.new_event_loop()
 
     async def opened() -> Any:
+        await empty(server, f"{ROWS}, {TABLES}")
         context = process(server)
         database = await context.__aenter__()
         await database.vault.ready(MID, month_of(START))

@@ -8,7 +8,8 @@ history.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Mapping
+from functools import cached_property
 from types import NoneType, UnionType
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -17,6 +18,7 @@ from fastapi import Response
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
+from utskick.domain.channel import Channel
 from utskick.http.operation.operation import JSON, Operation
 from utskick.http.wire.problems import PROBLEM
 
@@ -27,10 +29,17 @@ _ROUTED: Final = "MESSAGE"
 
 
 class Strict:
-    """Reduces answers to the contract. ``types``: the message types of the contract."""
+    """Reduces answers to the contract, for services with these channels."""
 
-    def __init__(self, types: frozenset[str]) -> None:
-        self._types = types
+    def __init__(self, channels: Mapping[str, Channel]) -> None:
+        self._channels = channels
+
+    @cached_property
+    def _types(self) -> frozenset[str]:
+        """The message types of the contract."""
+        return frozenset(
+            each.message_type for each in self._channels.values() if each.history_facts.in_contract
+        )
 
     async def answer(self, operation: Operation, given: Response) -> Response:
         """Return the answer without additions; one that is not JSON as it is."""

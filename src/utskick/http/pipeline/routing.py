@@ -54,6 +54,7 @@ class Routes:
         self._recorder = AuditRecorder(service)
         self._rates = RateLimiter(service.rate)
         self._scopes = scopes.every(service.channels)
+        self._strict = Strict(service.channels)
         self.operations: list[Operation] = []
 
     def add(self, routes: Iterable[Route]) -> None:
@@ -72,7 +73,7 @@ class Routes:
             self._app.router.routes.append(
                 StarletteRoute(
                     operation.served or operation.path,
-                    _Endpoint(route, self._stages(operation), self._service),
+                    _Endpoint(route, self._stages(operation), self._service, self._strict),
                     methods=[operation.method],
                     name=operation.id,
                 )
@@ -90,18 +91,12 @@ class Routes:
 class _Endpoint:
     """ASGI application of one operation."""
 
-    def __init__(self, route: Route, stages: Stages, service: ApiContext) -> None:
+    def __init__(self, route: Route, stages: Stages, service: ApiContext, strict: Strict) -> None:
         self._operation = route.operation
         self._serve = route.endpoint
         self._stages = stages
         self._service = service
-        self._strict = Strict(
-            frozenset(
-                channel.message_type
-                for channel in service.channels.values()
-                if channel.history_facts.in_contract
-            )
-        )
+        self._strict = strict
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
