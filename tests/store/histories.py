@@ -137,6 +137,12 @@ class Histories:
                 self.mid,
                 at,
             )
+            await pool.execute(
+                "INSERT INTO part_references (delivery_id, attempt, part, municipality_id, account,"
+                " reference) SELECT $1, 1, part, $2, 'l', part FROM generate_series(1, 2) part",
+                delivery_id,
+                self.mid,
+            )
             if status not in ("queued", "sending"):
                 await self.event(delivery_id, status, at)
             await pool.execute(

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -206,6 +207,31 @@ async def test_a_part_refused_for_the_moment_is_repeated_as_it_was(
     sent = [submit.short_message for submit in centre.submits]
     assert [text[5] for text in sent] == [1, 2, 3, 2]
     assert sent[3] == sent[1]
+
+
+async def test_whatever_is_answered_no_accepted_part_is_sent_twice() -> None:
+    """Each part of a message is accepted at most once, and the outcome tells whether all were."""
+
+    async def one(seed: int) -> None:
+        chance, centre, key = Random(seed), ScriptedCentre(), new_id()
+        await centre.start()
+        channel = channel_to(centre.port, part_patience=1.2)
+        centre.answers = [0, *chance.choices((0, 0x58, 0x14, 0x0B, 0x401), (5, 2, 1, 0.5, 1), k=99)]
+        given = list(centre.answers)
+        outcome = await send(channel, key, "x" * 600)
+        if not isinstance(outcome, Sent):  # the delivery is sent again
+            outcome = await send(channel, key, "x" * 600)
+        accepted = [
+            submit.short_message[5]
+            for submit, answer in zip(centre.submits, given, strict=False)
+            if answer == 0
+        ]
+        assert len(accepted) == len(set(accepted)), (seed, accepted)
+        assert isinstance(outcome, Sent) == (len(accepted) == 4), (seed, accepted, outcome)
+        await channel.close()
+        await centre.close()
+
+    await asyncio.gather(*(one(seed) for seed in range(24)))
 
 
 async def test_a_part_is_repeated_over_a_new_session(centre: ScriptedCentre) -> None:

@@ -16,6 +16,7 @@ OK: Final = 0x00
 #: Responses to deliver_sm: try again later, and message type not supported.
 TEMPORARY_ERROR, UNSUPPORTED = 0x64, 0x66
 UNKNOWN_COMMAND: Final = 0x03
+_ALREADY_BOUND: Final = 0x05
 
 _THROTTLED: Final = Reason("throttled", "the provider's rate limit was exceeded")
 _FAULT: Final = Reason("provider-fault", "internal error at the provider")
@@ -26,6 +27,7 @@ _LOGIN: Final = Reason("refused-login", "the provider rejected the credentials")
 _SENDER: Final = Reason("refused-sender", "the provider rejected the sender name")
 _NUMBER: Final = Reason("unknown-recipient", "the provider does not accept the number as valid")
 _CONTENT: Final = Reason("refused-content", "the provider rejected the message")
+_BINDS: Final = Reason("too-many-binds", "the provider allows no further bind of the account")
 _UNKNOWN: Final = Reason("unknown-code", "the provider refused the message with a code of its own")
 _FORM: Final = Reason(
     "refused-form",
@@ -120,6 +122,8 @@ def of_bind(status: int) -> Deferred | Misconfigured:
 
     None of them has been sent, so it is never ``Rejected``; it always concerns the account.
     """
+    if status == _ALREADY_BOUND:
+        return Deferred(_with_code(_BINDS, status))
     if status in DEFERRED:
         return Deferred(_with_code(DEFERRED[status], status))
     reason = MISCONFIGURED.get(status) or REJECTED.get(status) or _LOGIN
