@@ -18,11 +18,12 @@ from utskick.domain.ids import new_id
 from utskick.domain.outcome import Reason
 from utskick.domain.receipt import Receipt, Report
 from utskick.domain.status import Status
+from utskick.engine.receipts import Receipts
 from utskick.store.database import Database
 from utskick.store.messages.acceptance import Messages
 from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.deliveries import ClaimedDelivery, Deliveries
-from utskick.store.messages.receipts import Arrival, ReceiptRows, SettledAttempt
+from utskick.store.messages.receipts import Arrival, ReceiptRows
 from utskick.store.messages.settlement import Settlement
 from utskick.store.queue import Jobs
 
@@ -66,8 +67,8 @@ class Stage:
             delivery, delivery.attempts, move, begun[1], "smsc", utc_now(), reports=True
         )
         assert await self.attempts.settle(settlement)
-        waiting = await self.rows.waiting_for([SettledAttempt(delivery.id, "smsc", parts)])
-        await asyncio.gather(*(self.rows.apply(each) for each in waiting))
+        receipts = Receipts(self.database, {}, utc_now)
+        await receipts.catch_up(delivery, "smsc", move)
 
     async def report(self, reference: str, report: Report = Report.DELIVERED) -> None:
         reason = Reason("expired", "it expired") if report is Report.FAILED else None
@@ -154,6 +155,43 @@ async def test_an_id_that_the_provider_uses_again_is_that_of_the_newest_message(
     await stage.settle(new, [PARTS[1]])
     await stage.report(PARTS[1])
     assert (await stage.status(old), await stage.status(new)) == ("sent", "delivered")
+
+
+async def test_and_the_newest_message_may_be_the_one_with_parts(stage: Stage) -> None:
+    old, new = await stage.begun(), await stage.begun()
+    await stage.settle(old, [PARTS[1]])
+    await stage.settle(new)
+    for part in PARTS:
+        await stage.report(part)
+    assert (await stage.status(old), await stage.status(new)) == ("sent", "delivered")
+
+
+async def test_parts_of_another_attempt_are_not_waited_for(stage: Stage) -> None:
+    begun = await stage.begun()
+    await stage.settle(begun)
+    await stage.database.pool.execute(
+        "INSERT INTO part_references SELECT delivery_id, 2, part, municipality_id, account,"
+        " 'b' || reference FROM part_references"
+    )
+    for part in PARTS:
+        await stage.report(part)
+    assert await stage.status(begun) == "delivered"
+
+
+async def test_an_outcome_that_comes_too_late_leaves_no_parts(stage: Stage) -> None:
+    begun = await stage.begun()
+    await stage.settle(begun, ["whole"])
+    with pytest.raises(AssertionError):  # another worker has settled it
+        await stage.settle(begun)
+    assert await stage.database.pool.fetchval("SELECT count(*) FROM part_references") == 0
+
+
+async def test_another_accounts_message_is_not_concerned(stage: Stage) -> None:
+    begun = await stage.begun()
+    await stage.settle(begun)
+    receipt = Receipt("smpp", Report.FAILED, None, PARTS[1], None, Reason("expired", "it expired"))
+    await stage.rows.apply(await stage.rows.keep(Arrival("sms", "other", receipt, utc_now())))
+    assert await stage.status(begun) == "sent"
 
 
 async def test_a_message_of_one_part_has_no_rows_of_parts(stage: Stage) -> None:
