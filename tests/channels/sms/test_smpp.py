@@ -239,10 +239,13 @@ async def test_a_part_is_repeated_over_a_new_session(centre: ScriptedCentre) -> 
     centre.answers = [0, 0x58, 0]
     sending = asyncio.create_task(send(channel, new_id(), "x" * 400))
     await until(lambda: len(centre.submits) == 3)
+    centre.bind_status = 0x08
     centre.hang_up()
+    await until(lambda: centre.binds == 2)
+    centre.bind_status = 0
     assert isinstance(await sending, Sent)
     assert [submit.short_message[5] for submit in centre.submits] == [1, 2, 3, 2]
-    assert centre.binds == 2
+    assert centre.binds == 3
     await channel.close()
 
 
@@ -262,15 +265,30 @@ async def test_what_was_accepted_is_not_sent_again_with_the_delivery(
     assert isinstance(await send(channel, key, "x" * 400), Uncertain)
     assert await send(channel, key, "x" * 400) == Sent("id-1", parts=("id-1", "id-4", "id-3"))
     assert [submit.short_message[5] for submit in centre.submits] == [1, 2, 3, 2]
+    assert isinstance(await send(channel, key, "x" * 400), Sent)
+    assert [submit.short_message[5] for submit in centre.submits][4:] == [1, 2, 3], "all anew"
+
+
+async def test_what_was_accepted_in_part_stays_in_doubt_while_the_centre_is_away(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
+    key = new_id()
+    centre.answers = [0, 0x0B, 0]
+    assert isinstance(await send(channel, key, "x" * 400), Uncertain)
+    await centre.close()
+    await until(lambda: centre.lines[0].transport.is_closing())
+    await asyncio.sleep(0.01)
+    assert isinstance(await send(channel, key, "x" * 400), Uncertain)
+    await centre.start()
 
 
 async def test_where_an_id_is_missing_nobody_waits_for_reports_of_all_parts(
     channel: SmsChannel, centre: ScriptedCentre
 ) -> None:
     centre.answers = [0, SILENCE]
-    sending = asyncio.create_task(send(channel, new_id(), "x" * 200))
-    await until(lambda: len(centre.submits) == 2)
-    centre.say(pdu(SUBMIT | ANSWER, 0, 3, b"\0"))
+    sending = asyncio.create_task(send(channel, new_id(), "x" * 400))
+    await until(lambda: len(centre.submits) == 3)
+    centre.say(pdu(SUBMIT | ANSWER, 0, 3, b"\0") + pdu(SUBMIT | ANSWER, 0, 4, b"id-3\0"))
     assert await sending == Sent("id-1")
 
 

@@ -135,6 +135,25 @@ async def test_all_reports_before_the_settlement_deliver_it(stage: Stage) -> Non
     assert await stage.status(begun) == "delivered"
 
 
+async def test_a_part_that_failed_before_the_settlement_fails_it(stage: Stage) -> None:
+    begun = await stage.begun()
+    await stage.report(PARTS[1], Report.FAILED)
+    await stage.settle(begun)
+    assert await stage.status(begun) == "failed"
+
+
+@pytest.mark.parametrize("report", [Report.SENT, Report.UNKNOWN])
+async def test_a_part_that_is_on_its_way_is_not_delivered(stage: Stage, report: Report) -> None:
+    begun = await stage.begun()
+    await stage.settle(begun)
+    await stage.report(PARTS[0], report)
+    await stage.report(PARTS[1])
+    await stage.report(PARTS[2])
+    assert await stage.status(begun) == "sent"
+    await stage.report(PARTS[0])
+    assert await stage.status(begun) == "delivered"
+
+
 async def test_reports_that_two_processes_apply_at_the_same_moment_are_both_counted(
     stage: Stage, server: str
 ) -> None:

@@ -35,8 +35,9 @@ from utskick.domain.receipt import Keep, Receipt
 
 log = structlog.get_logger(__name__)
 
-#: Messages of which some parts were accepted that are remembered, and for how long (seconds).
-_PARTLY, _PARTLY_LIFE = 10_000, 3 * 86_400.0
+#: Messages of which some parts were accepted that are remembered, and for how long (seconds). Later
+#: a phone may have given up the parts that it has, and would show the missing ones alone.
+_PARTLY, _PARTLY_LIFE = 10_000, 3600.0
 
 _SENDER: Final = Misconfigured(
     Reason(
