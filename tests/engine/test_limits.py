@@ -102,6 +102,26 @@ async def test_the_rate_spaces_the_calls() -> None:
     assert passed == pytest.approx([100.0, 100.02, 100.04])
 
 
+async def test_one_of_several_units_takes_the_time_of_all_of_them() -> None:
+    paced, time = pace(10, rate=50)
+    passed: list[float] = []
+
+    async def send(units: int) -> None:
+        async with paced.slot(Turn(Priority.NORMAL, units=units)):
+            passed.append(time.now)
+
+    tasks = [asyncio.create_task(send(units)) for units in (4, 1, 1)]
+    await asyncio.sleep(0)
+    assert len(passed) == 1
+    for wait, expected in ((0.06, 1), (0.02, 2), (0.02, 3)):
+        time.now += wait
+        paced.share(1)
+        await asyncio.sleep(0.1)
+        assert len(passed) == expected
+    await asyncio.gather(*tasks)
+    assert passed == pytest.approx([100.0, 100.08, 100.1])
+
+
 def test_the_rate_is_divided_among_the_workers() -> None:
     paced, time = pace(10, rate=50)
     paced.share(5)

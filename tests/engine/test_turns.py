@@ -46,7 +46,7 @@ class Desk:
         delivery = a_delivery()
         for _ in range(times):
             where = self.turns.turn(delivery, turn.get("destination"))
-            async with self.turns.slot(delivery, account, where) as slot:
+            async with self.turns.slot(delivery, account, where, lambda _: 1) as slot:
                 slot.note(outcome)
 
     def choice(self, delivery: Delivery, destination: str | None = None) -> str | None:
@@ -157,3 +157,20 @@ async def test_the_destination_that_is_waited_for_is_named_and_remembered(desk: 
     assert desk.turns.still(delivery, lambda: ("one", "two")) is None, "it may be probed"
     assert desk.turns.still(a_delivery(), lambda: ("one", "two")) is None
     assert desk.choice(delivery, "well.example") == "one"
+
+
+async def test_the_units_of_an_attempt_are_asked_for_only_where_a_rate_counts_them() -> None:
+    time, asked = Time(), list[str]()
+
+    def units(account: str) -> int:
+        asked.append(account)
+        return 4
+
+    carrier = Carrier(accounts=(Account("one", "p", 1, 5), Account("two", "p", 2, 5, rate=10)))
+    limits = AccountLimitsMap({"sms": carrier}, time)  # type: ignore[dict-item]
+    turns = Turns(limits, lambda: NOW, lambda: 0.5)
+    delivery = a_delivery()
+    turn = turns.turn(delivery, None)
+    assert turns.slot(delivery, "one", turn, units).units == 1
+    assert turns.slot(delivery, "two", turn, units).units == 4
+    assert asked == ["two"]

@@ -13,9 +13,10 @@ import pytest
 
 from tests.channels.sms import smsc
 from tests.channels.snail_mail.stage import files
+from tests.contracts.provider import SECRET
 from tests.http.pdf import encoded
 from tests.journeys.conftest import SetUp
-from tests.journeys.process import SERVE
+from tests.journeys.process import API, SERVE, WORKER
 from tests.journeys.stage import Stage, eventually
 from tests.real.handing_over import StorageServer
 from tests.real.message_centre import MessageCentre
@@ -221,3 +222,77 @@ async def test_an_sms_is_delivered_when_the_message_centre_says_so(
         await stage.wait_for_lifecycle(delivered.delivery_id, "delivered", 20)
         await stage.wait_for_lifecycle(refused.delivery_id, "failed", 20)
         assert [each["status"] for each in centre.of("deliver_sm_resp")] == [0]
+
+
+async def test_an_sms_of_several_parts_is_delivered_when_all_parts_are(set_up: SetUp) -> None:
+    """The last digit of the number is what the message centre goes by (centre.js)."""
+    stage = await set_up()
+    with MessageCentre() as centre:
+        centre.uses += 1
+        account = {
+            "provider": "smpp",
+            "host": "127.0.0.1",
+            "port": centre.port,
+            "ca_file": str(centre.ca_file),
+            "system_id": "municipality",
+            "password": SECRET,
+        }
+        await serve(stage, {"sms": {"accounts": {"smsc": account}}})
+        ids = {
+            last: (
+                await stage.post(
+                    "sms?async=true",
+                    {"mobileNumber": f"+4670174060{last}", "message": "Långt meddelande. " * 25},
+                )
+            ).delivery_id
+            for last in "208"
+        }
+        for last, state in (("2", "delivered"), ("0", "delivered"), ("8", "failed")):
+            await stage.wait_for_lifecycle(ids[last], state, 20)
+        assert len(centre.of("submit_sm")) == 3 * 3 + 1
+
+
+async def test_each_worker_binds_the_api_does_not_and_a_refused_bind_is_down_everywhere(
+    set_up: SetUp,
+) -> None:
+    stage = await set_up()
+    with MessageCentre() as centre:
+        centre.uses += 1
+        account = smsc.settings(
+            centre.port, security="tls", ca_file=str(centre.ca_file), binds=2, response_timeout=5
+        )
+        good = stage.environment.variables({"sms": {"accounts": {"smsc": account}}})
+        wrong = stage.environment.variables(
+            {"sms": {"accounts": {"smsc": account | {"password": "wrong"}}}}
+        )
+        await stage.stop_api()
+        await stage.start(API, good)
+        await stage.wait_until_live()
+
+        async def shown() -> dict[str, Any]:
+            """Return the account as the process without a worker shows it."""
+            answer = await stage.call("GET", "/health/ready")
+            found = answer.body["components"].get("providers", {}).get("sms/smsc", {})
+            return {"whole": answer.body["status"], **found}
+
+        async def is_shown(status: str) -> bool:
+            return (await shown()).get("status") == status
+
+        assert await shown() == {"whole": "UP"}
+        assert not centre.of("bind"), "nobody has bound"
+        workers = [await stage.start(WORKER, good) for _ in range(2)]
+        await eventually(lambda: is_shown("UP"), "the workers tell that they are bound", 30)
+        await eventually(lambda: _has(centre, "bind", 4), "two workers bind twice", 30)
+        refused = await stage.start(WORKER, wrong)
+        await eventually(lambda: is_shown("DOWN"), "the refused bind is shown", 30)
+        found = await shown()
+        assert found["whole"] == "DEGRADED"
+        assert found["detail"].startswith("the provider rejected the credentials (1 of ")
+        await refused.kill()
+        for worker in workers:
+            worker.terminate()
+        await eventually(lambda: _has(centre, "unbind", 4), "all of them unbind", 20)
+
+
+async def _has(centre: MessageCentre, what: str, number: int) -> bool:
+    return len([each for each in centre.of(what) if each.get("known", True)]) == number

@@ -137,6 +137,12 @@ class Histories:
                 self.mid,
                 at,
             )
+            await pool.execute(
+                "INSERT INTO part_references (delivery_id, attempt, part, municipality_id, account,"
+                " reference) SELECT $1, 1, part, $2, 'l', part FROM generate_series(1, 2) part",
+                delivery_id,
+                self.mid,
+            )
             if status not in ("queued", "sending"):
                 await self.event(delivery_id, status, at)
             await pool.execute(
@@ -209,7 +215,7 @@ ORPHANS = {
     " WHERE NOT EXISTS (SELECT FROM messages m WHERE m.id = d.message_id)",
     **{
         table: f"{table} t WHERE NOT EXISTS (SELECT FROM deliveries d WHERE d.id = t.delivery_id)"
-        for table in ("attempts", "events", "receipts")
+        for table in ("attempts", "events", "receipts", "part_references")
     },
     "files without use": "attachments a"
     " WHERE NOT EXISTS (SELECT FROM attachment_uses u WHERE u.digest = a.digest)",

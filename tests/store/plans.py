@@ -17,12 +17,13 @@ import asyncpg
 from tests.changes import change as audited
 from tests.conftest import TABLES
 from utskick.domain.attachment import Attachment
-from utskick.domain.channel import Plan, Priority, Receipt, Report
+from utskick.domain.channel import Plan, Priority
 from utskick.domain.clock import utc_now
 from utskick.domain.delivery import LIFETIME, Move
 from utskick.domain.ids import new_id
 from utskick.domain.message import Caller, Key, NumberedRequest, Replay
 from utskick.domain.outcome import Reason
+from utskick.domain.receipt import Receipt, Report
 from utskick.domain.recipient import Recipient
 from utskick.domain.retention import RetentionRule
 from utskick.domain.status import Status
@@ -198,7 +199,7 @@ class Flow:
         settle = [self.settle(found, jobs[found.delivery.id]) for found in begun]
         assert all(await step("settle", count, lambda: asyncio.gather(*settle)))
         await self.again(begun[0])
-        pairs = [SettledAttempt(f.delivery.id, "link", str(f.delivery.id)) for f in begun]
+        pairs = [SettledAttempt(f.delivery.id, "link", (str(f.delivery.id),)) for f in begun]
         await step("early receipts", count, lambda: self.receipts.waiting_for(pairs))
         arrived = await step("receipts", count, lambda: self.report(begun))
         apply = [self.receipts.apply(receipt) for receipt in arrived]

@@ -23,7 +23,7 @@ from utskick.store.database import Database
 BACKGROUND, COUNT = 8000, 20
 #: What a step may read: for each row of its own, and besides. How many pages are split depends on
 #: the width of rows.
-ROWS, BLOCKS = (8, 20), (26, 90)
+ROWS, BLOCKS = (8, 20), (28, 90)
 #: All jobs, and all recent deliveries, are what this step is about.
 WHOLE = {"rescue": 3}
 

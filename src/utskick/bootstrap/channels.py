@@ -168,14 +168,17 @@ class ChannelSetup:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, database: Database, place: SandboxAddresses | None
+    settings: Settings, database: Database, place: SandboxAddresses | None, *, sends: bool = True
 ) -> AsyncIterator[ChannelSetup]:
-    """Start the channels and follow the configuration. Raises ``SettingsFault``."""
+    """Start the channels and follow the configuration. Raises ``SettingsFault``.
+
+    ``sends``: whether this process sends. One that does not opens no sessions with providers.
+    """
     async with open_directory(settings, database) as people:
         kinds = kinds_of(settings, place)
         tables = _tables_of(settings, kinds)
         channels = channels_of(kinds, tables, people.neighbours)
-        receipts = connect_receipts(database, channels)
+        receipts = connect_receipts(database, channels, sends=sends)
         watch = ConfigurationWatcher(database, kinds, tables, channels.values())
         async with started(channels), watch.running():
             check_accounts(channels)
@@ -209,10 +212,15 @@ async def open_directory(settings: Settings, database: Database) -> AsyncIterato
         yield people
 
 
-def connect_receipts(database: Database, channels: Mapping[str, Channel]) -> Receipts:
-    """Store receipts of session-based providers in the same way as those received over HTTP."""
+def connect_receipts(
+    database: Database, channels: Mapping[str, Channel], *, sends: bool
+) -> Receipts:
+    """Store receipts of session-based providers in the same way as those received over HTTP.
+
+    A process that does not send stays away from these providers, which count sessions.
+    """
     receipts = Receipts(database, channels, database.clock)
-    for name, channel in channels.items():
+    for name, channel in channels.items() if sends else ():
         channel.report_to(partial(receipts.keep, name))
     return receipts
 

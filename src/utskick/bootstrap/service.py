@@ -27,6 +27,7 @@ from utskick.engine.batch_progress import Progress
 from utskick.engine.bounded_health import BoundedHealth
 from utskick.engine.failpoints import Failpoints
 from utskick.engine.intake import Intake
+from utskick.engine.provider_checks import ProviderChecks
 from utskick.engine.readiness import Readiness
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
@@ -263,14 +264,19 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             await sandbox.start()
             stack.push_async_callback(sandbox.close)
         setup = await stack.enter_async_context(
-            channel_setup.opened(settings, database, sandbox.addresses if sandbox else None)
+            channel_setup.opened(
+                settings, database, sandbox.addresses if sandbox else None, sends=work
+            )
         )
         channels = setup.channels
         webhooks = await stack.enter_async_context(receiving(settings))
-        worker = worker_of(settings, database, channels, webhooks) if work else None
-        parts = [await stack.enter_async_context(working(worker))] if worker is not None else []
+        checks = ProviderChecks(channels, database.clock) if work else None
+        parts = []
+        if checks is not None:
+            worker = worker_of(settings, database, channels, webhooks, checks)
+            parts.append(await stack.enter_async_context(working(worker)))
         health = BoundedHealth(
-            Readiness(database, channels, database.clock).look,
+            Readiness(database, channels, checks, database.clock).look,
             StorageProbe(database),
             {"clock": database.clock.health, "restore": guard.health},
         )
@@ -324,8 +330,10 @@ async def work(settings: Settings) -> None:
             receiving(settings) as webhooks,
         ):
             collect_rarely()
-            async with working(worker_of(settings, database, setup.channels, webhooks)) as worker:
-                await stop_wanted(worker, signalled=signalled)
+            checks = ProviderChecks(setup.channels, database.clock)
+            worker = worker_of(settings, database, setup.channels, webhooks, checks)
+            async with working(worker) as running:
+                await stop_wanted(running, signalled=signalled)
 
 
 async def _sandbox_client(settings: Settings, database: Database) -> Path | None:

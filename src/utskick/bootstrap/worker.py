@@ -12,6 +12,7 @@ from utskick.bootstrap import channels as channel_setup
 from utskick.channels.registry import CHANNELS
 from utskick.domain.channel import Channel
 from utskick.domain.errors import SettingsFault
+from utskick.engine.provider_checks import ProviderChecks
 from utskick.engine.retry import Policy
 from utskick.engine.worker import Worker, WorkerOptions
 from utskick.outgoing.webhooks import WebhookClient
@@ -39,8 +40,9 @@ def worker_of(
     database: Database,
     channels: Mapping[str, Channel],
     receivers: WebhookClient,
+    checks: ProviderChecks,
 ) -> Worker:
-    """Build the worker."""
+    """Build the worker. ``checks``: of the provider accounts of ``channels``, in this process."""
     options = WorkerOptions(
         settings.patience,
         settings.worker.poll,
@@ -48,6 +50,7 @@ def worker_of(
         receivers,
         channel_setup.rules_of(settings),
         database.clock.is_right,
+        checks,
     )
     return Worker(
         database, channels, database.clock, options=options, policies=policies_of(settings)

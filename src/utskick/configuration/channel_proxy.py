@@ -24,16 +24,15 @@ from utskick.domain.channel import (
     Channel,
     ChannelQuery,
     Draft,
-    Keep,
     Plan,
     ProviderCallback,
-    Receipt,
     RequestContext,
     SendEndpoint,
 )
 from utskick.domain.errors import ConfigurationBroken, Unauthorized, UtskickError, Violation
 from utskick.domain.outcome import Concern, Misconfigured, Outcome, Reason
 from utskick.domain.preparation import Prepared
+from utskick.domain.receipt import Keep, Receipt
 from utskick.domain.unit import Unit
 from utskick.domain.validators import told
 
@@ -269,6 +268,12 @@ class ChannelProxy:
             return self._only.destination(draft)
         instance, carried = self._carrying(draft)
         return instance.channel.destination(carried) if instance is not None else None
+
+    def units(self, draft: Draft, account: str) -> int:
+        if self._only is not None and account in self._base.names:
+            return self._only.units(draft, account)
+        instance, carried = self._by(account, draft)
+        return instance.channel.units(carried, account) if instance is not None else 1
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:
         if self._only is not None and account in self._base.names:

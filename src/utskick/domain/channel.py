@@ -21,6 +21,7 @@ from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.leg import Leg
 from utskick.domain.outcome import Outcome, Reason
 from utskick.domain.preparation import Prepared
+from utskick.domain.receipt import Keep, Receipt
 from utskick.domain.recipient import Recipient
 from utskick.domain.unit import Unit
 
@@ -99,6 +100,7 @@ class Draft:
     ``letters``: of a print batch, with their delivery ids, None for an erased one; ``leave_out``
     fails those it goes without, and may be repeated. ``organization_number``, ``department``: of
     the unit. ``deferred``: of a leg, the members inspected before the attempt, not at acceptance.
+    ``expires_at``: it must not be delivered later, where the provider can be told so.
     """
 
     municipality_id: str
@@ -114,38 +116,11 @@ class Draft:
     organization_number: str | None = None
     department: str | None = None
     deferred: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
     @property
     def unit(self) -> Unit:
         return Unit(self.municipality_id, self.organization_number, self.department)
-
-
-class Report(StrEnum):
-    """What a provider's receipt reports of a delivery."""
-
-    SENT = "sent"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """A provider's later report on one delivery.
-
-    ``key``: the delivery's id where the provider returns it, else None.
-    """
-
-    provider: str
-    report: Report
-    key: UUID | None
-    reference: str | None
-    at: datetime | None
-    reason: Reason | None = None
-
-
-#: ``keep(account, receipts)`` returns when they are on disk.
-Keep = Callable[[str, Sequence[Receipt]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +176,9 @@ class ChannelQuery:
 class Account:
     """One provider account, with its limits.
 
-    ``rate``: calls a second, None without limit. ``reports``: whether it calls back, so that a
-    report may arrive before its delivery has settled. ``label``: its name for people, where that
-    is another one.
+    ``rate``: calls, or what else ``units`` counts, a second; None without limit. ``reports``:
+    whether it calls back, so that a report may arrive before its delivery has settled. ``label``:
+    its name for people, where that is another one.
     """
 
     name: str
@@ -347,6 +322,10 @@ class Channel(Protocol):
         A mail domain, a mailbox operator, a push service: it has a circuit breaker and a limit of
         its own. Called after ``prepare``. It names no person, because it is shown and logged.
         """
+        ...
+
+    def units(self, draft: Draft, account: str) -> int:
+        """Return how many units the account's ``rate`` counts for this draft (parts of an SMS)."""
         ...
 
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:

@@ -8,19 +8,12 @@ from uuid import UUID
 
 from utskick.domain.attachment import Attachment
 from utskick.domain.batch_policy import BatchPolicy
-from utskick.domain.channel import (
-    ChannelQuery,
-    Draft,
-    Keep,
-    ProviderCallback,
-    Receipt,
-    RequestContext,
-    Unsettled,
-)
+from utskick.domain.channel import ChannelQuery, Draft, ProviderCallback, RequestContext, Unsettled
 from utskick.domain.errors import NotFound, Violation
 from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.outcome import Outcome
 from utskick.domain.preparation import READY, Prepared
+from utskick.domain.receipt import Keep, Receipt
 
 
 class ChannelDefaults:
@@ -52,6 +45,9 @@ class ChannelDefaults:
 
     def destination(self, draft: Draft) -> str | None:  # noqa: ARG002
         return None
+
+    def units(self, draft: Draft, account: str) -> int:  # noqa: ARG002
+        return 1
 
     async def ask(
         self,

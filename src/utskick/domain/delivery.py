@@ -79,7 +79,7 @@ class Move:
 
     ``due`` None: no further attempt by itself. ``noted``: the status that its event records, where
     that differs (an uncertain attempt that is repeated; a refusal after one in doubt). ``doubt``:
-    the attempt is in doubt.
+    the attempt is in doubt. ``parts``: references of all parts, where there are several.
     """
 
     status: Status
@@ -89,3 +89,4 @@ class Move:
     tried: tuple[str, ...] = ()
     doubt: bool = False
     noted: Status | None = None
+    parts: tuple[str, ...] = ()

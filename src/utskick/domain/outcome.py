@@ -42,11 +42,13 @@ class Reason:
 class Sent:
     """The provider accepted responsibility.
 
-    ``reference``: its id for the message. ``delivered``: it reports so at once.
+    ``reference``: its id for the message. ``delivered``: it reports so at once. ``parts``: its ids
+    of all parts in order, where it reports on each of several by itself.
     """
 
     reference: str | None = None
     delivered: bool = False
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

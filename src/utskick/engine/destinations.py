@@ -38,7 +38,7 @@ class Turn:
 
     ``doubtful``: an earlier attempt of the delivery may have been sent. ``retried``: an earlier one
     failed, perhaps because of its recipient. ``patient``: it may wait in memory for a circuit that
-    is open for a short time.
+    is open for a short time. ``units``: what the rate counts it for.
     """
 
     priority: Priority
@@ -46,6 +46,7 @@ class Turn:
     doubtful: bool = False
     retried: bool = False
     patient: bool = False
+    units: int = 1
 
     @property
     def grace(self) -> float:
@@ -72,6 +73,7 @@ class Waiter:
         "period",
         "period_there",
         "turn",
+        "units",
     )
     turn: asyncio.Future[bool]
     destination: Destination | None
@@ -82,6 +84,7 @@ class Waiter:
         self.doubtful = turn.doubtful
         self.grace = turn.grace
         self.patient = turn.patient
+        self.units = turn.units
         self.destination = None
         self.period = self.period_there = 0
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from random import random
 from typing import Final, TypeVar
 from uuid import UUID
@@ -193,10 +194,11 @@ class Dispatch:
             )
             return
         turns, turn = self._turns, self._turns.turn(delivery, channel.destination(draft))
+        units = partial(channel.units, draft)
         try:
             while (chosen := turns.choose(delivery, able, turn)) is not None:
                 account, turn = chosen
-                async with turns.slot(delivery, account, turn) as slot:
+                async with turns.slot(delivery, account, turn, units) as slot:
                     if not slot.admitted:
                         continue
                     self._sending.add(job.id)
@@ -323,7 +325,7 @@ class Dispatch:
             await self._finished.put(job.id)
         elif settlement.reports:
             with suppress(*PASSING):  # maintenance applies what waits
-                await self._context.receipts.catch_up(delivery, account, move.reference)
+                await self._context.receipts.catch_up(delivery, account, move)
 
     async def _insist(self, write: Callable[[T], Awaitable[bool]], item: T, what: str) -> bool:
         """Repeat a write until the database accepts it, whatever it raised: an outcome is kept.

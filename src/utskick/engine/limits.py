@@ -226,7 +226,7 @@ class AccountLimits:
                 continue
             if level == _BULK and self._bulk >= self._bulk_limit:
                 return
-            if self._rate and not self._due():
+            if self._rate and not self._due(slot.units):
                 return
             heapq.heappop(self._waiting)
             self._running += 1
@@ -257,8 +257,11 @@ class AccountLimits:
     def _bulk_limit(self) -> int:
         return self._limit - max(1, self._limit // 5) if self._limit > 1 else 1
 
-    def _due(self) -> bool:
-        """Return whether the rate allows one more now; if not, a timer tries again."""
+    def _due(self, units: int) -> bool:
+        """Return whether the rate allows one more now; if not, a timer tries again.
+
+        After one of several units the next one waits for all of them.
+        """
         assert self._rate
         now = self._time()
         if now < self._next_free:
@@ -267,7 +270,7 @@ class AccountLimits:
                     self._next_free - now, self._tick
                 )
             return False
-        self._next_free = max(now, self._next_free) + 1 / self._rate
+        self._next_free = max(now, self._next_free) + units / self._rate
         return True
 
     def _tick(self) -> None:

@@ -14,6 +14,7 @@ from utskick.domain.clock import Clock
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.retention import RetentionRule
 from utskick.engine.accounts import AccountLimitsMap
+from utskick.engine.provider_checks import Health
 from utskick.engine.receipts import Receipts
 from utskick.engine.retention import RetentionRound
 from utskick.store.administration.audit import Audit
@@ -93,6 +94,9 @@ class Maintenance:
         now = self._clock()
         if rescued := await self._rows.rescue(now - LIFETIME - timedelta(days=1), now):
             log.error("deliveries-without-job", rescued=rescued)
+
+    async def report(self, worker_id: UUID, health: Health) -> None:
+        await self._rows.report(worker_id, health)
 
     async def sign_off(self, worker_id: UUID) -> None:
         await self._rows.sign_off(worker_id)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from utskick.domain.account_label import label_of
-from utskick.domain.channel import AccountHealth, Channel
+from utskick.domain.channel import Channel
 from utskick.domain.clock import Clock, swedish
+from utskick.engine.provider_checks import Health, ProviderChecks, combined
 from utskick.store import queue as jobs
 from utskick.store.administration.circuits import CircuitEvent, Circuits, OpenCircuit
 from utskick.store.administration.maintenance import MaintenanceRows
@@ -16,8 +17,6 @@ from utskick.store.administration.storage_probe import reason_of
 from utskick.store.database import PASSING, Database
 from utskick.store.history.hand_overs import FailingAccount, HandOverEvent, HandOvers
 
-#: Providers are not checked more often than this.
-_CHECK_EVERY = timedelta(seconds=30)
 _AWAY = timedelta(seconds=20)
 #: Open circuits that are listed; any number of mail domains may be ill.
 _MOST = 100
@@ -29,18 +28,24 @@ class Readiness:
     """``UP``, or ``DEGRADED`` while a provider account is down or a hand-over of letters fails.
 
     Messages are accepted in both. Open circuits and failing hand-overs are read from the database,
-    so that every process reports those of all workers.
+    so that every process reports those of all workers. ``checks``: of this process, None where it
+    does not send; then workers tell what they found.
     """
 
-    def __init__(self, database: Database, channels: Mapping[str, Channel], clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[str, Channel],
+        checks: ProviderChecks | None,
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._rows = MaintenanceRows(database)
         self._circuits = Circuits(database)
         self._hand_overs = HandOvers(database)
         self._channels = channels
+        self._checks = checks
         self._clock = clock
-        self._providers: dict[str, dict[str, Any]] = {}
-        self._checked: datetime | None = None
 
     async def look(self) -> dict[str, Any]:
         now = self._clock()
@@ -51,12 +56,14 @@ class Readiness:
             events = await self._circuits.recent(_EVENTS)
             failing = await self._hand_overs.accounts()
             hand_over_events = await self._hand_overs.recent(_EVENTS)
+            found = None if self._checks else await self._rows.health(now - _AWAY)
         except PASSING as fault:
             return {
                 "status": "DOWN",
                 "components": {"database": {"status": "DOWN", "reason": reason_of(fault)}},
             }
-        providers = await self._check_providers(now, circuits)
+        health = await self._checks.current() if self._checks else combined(found or [])
+        providers = self._paused(health, circuits)
         degraded = any(each["status"] == "DOWN" for each in providers.values()) or failing
         return {
             "status": "DEGRADED" if degraded else "UP",
@@ -81,18 +88,9 @@ class Readiness:
             },
         }
 
-    async def _check_providers(
-        self, now: datetime, circuits: Sequence[OpenCircuit]
-    ) -> dict[str, dict[str, Any]]:
-        if self._checked is None or now - self._checked > _CHECK_EVERY:
-            self._checked = now
-            found = [
-                (channel.name, health)
-                for channel in self._channels.values()
-                for health in await channel.look()
-            ]
-            self._providers = {f"{name}/{self._label(h.account)}": _shown(h) for name, h in found}
-        providers = {name: {**shown, "paused": False} for name, shown in self._providers.items()}
+    def _paused(self, health: Health, circuits: Sequence[OpenCircuit]) -> dict[str, dict[str, Any]]:
+        """Build the state of each account, DOWN where its circuit is open."""
+        providers = {name: {**shown, "paused": False} for name, shown in health.items()}
         for each in circuits:
             if each.destination is None:
                 name = f"{each.channel}/{self._label(each.account)}"
@@ -100,8 +98,8 @@ class Readiness:
                 shown.update(status="DOWN", paused=True, detail=each.reason.sentence)
         return providers
 
-    def _label(self, account: str) -> str:
-        return label_of(self._channels, account)
+    def _label(self, account: str | None) -> str:
+        return label_of(self._channels, account or "")
 
 
 def _circuit(circuit: OpenCircuit, account: str) -> dict[str, Any]:
@@ -150,12 +148,4 @@ def _hand_over_event(event: HandOverEvent, account: str) -> dict[str, Any]:
         "account": account,
         "letters": event.letters,
         **({"code": event.code} if event.code is not None else {}),
-    }
-
-
-def _shown(health: AccountHealth) -> dict[str, Any]:
-    return {
-        "status": "UP" if health.ok else "DOWN",
-        "detail": health.sentence,
-        **({"warning": True} if health.warns else {}),
     }

@@ -11,10 +11,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from utskick.domain.account_label import stored_name
-from utskick.domain.channel import Channel, ProviderCallback, Receipt
+from utskick.domain.channel import Channel, ProviderCallback
 from utskick.domain.clock import Clock
-from utskick.domain.delivery import Delivery
+from utskick.domain.delivery import Delivery, Move
 from utskick.domain.errors import NotFound
+from utskick.domain.receipt import Receipt
 from utskick.store.database import Database
 from utskick.store.group_commit import GroupCommit
 from utskick.store.messages.receipts import Arrival, ReceiptRows, SettledAttempt
@@ -51,12 +52,11 @@ class Receipts:
                 await self._rows.keep(Arrival(channel_name, account, receipt, self._clock()))
             )
 
-    async def catch_up(
-        self, delivery: Delivery, account: str | None, reference: str | None
-    ) -> None:
+    async def catch_up(self, delivery: Delivery, account: str | None, move: Move) -> None:
         """Apply what was reported of a delivery before it was settled, then notify its call."""
         notify = delivery.message_id if delivery.awaited else None
-        await self._catch_ups.put(SettledAttempt(delivery.id, account, reference, notify))
+        references = move.parts or (move.reference,)
+        await self._catch_ups.put(SettledAttempt(delivery.id, account, references, notify))
 
     async def _catch_up(self, group: Sequence[SettledAttempt]) -> Sequence[None]:
         for receipt_id in await self._rows.waiting_for(group):

@@ -62,8 +62,9 @@ def next_move(outcome: Outcome, delivery: Delivery, context: RetryContext) -> Mo
     ``delivery.attempts`` counts the attempt that gave the outcome.
     """
     match outcome:
-        case Sent(reference, delivered):
-            return Move(Status.DELIVERED if delivered else Status.SENT, reference=reference)
+        case Sent(reference, delivered, parts):
+            status = Status.DELIVERED if delivered else Status.SENT
+            return Move(status, reference=reference, parts=parts)
         case Rejected(reason, polite):
             code = DECLINED + reason.code if polite else reason.code
             refusal = Reason(code, reason.sentence, reason.provider_code)

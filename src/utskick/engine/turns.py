@@ -38,8 +38,14 @@ class Turns:
     def turn(self, delivery: Delivery, destination: str | None) -> Turn:
         return Turn(delivery.priority, destination, delivery.doubts > 0, delivery.attempts > 0)
 
-    def slot(self, delivery: Delivery, account: str, turn: Turn) -> Slot:
-        return self._limits[delivery.channel, account].slot(turn)
+    def slot(
+        self, delivery: Delivery, account: str, turn: Turn, units: Callable[[str], int]
+    ) -> Slot:
+        """Return a slot of the account. ``units`` is asked only where the account has a rate."""
+        limits = self._limits[delivery.channel, account]
+        if limits.account.rate is not None and (number := units(account)) != 1:
+            turn = replace(turn, units=number)
+        return limits.slot(turn)
 
     def is_shut(self, delivery: Delivery, account: str, turn: Turn) -> bool:
         return self._limits[delivery.channel, account].shut(turn)

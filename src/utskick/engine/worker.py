@@ -29,6 +29,7 @@ from utskick.engine.circuits import CircuitLog
 from utskick.engine.dispatch import Dispatch, DispatchContext
 from utskick.engine.failpoints import Failpoints
 from utskick.engine.maintenance import ROUND, Maintenance
+from utskick.engine.provider_checks import ProviderChecks
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy
 from utskick.engine.webhooks import WebhookRound
@@ -51,6 +52,9 @@ _LEAST_ROOM = 32
 #: Deliveries that are claimed and loaded at once: more would keep ready ones from being sent.
 _MOST_CLAIMED = 80
 
+#: Seconds between two reports of the provider accounts' health.
+_REPORTING = 5.0
+
 #: Seconds between two queries for print batches to close.
 _CLOSING = 0.4
 
@@ -63,6 +67,7 @@ class WorkerOptions:
     two claims. ``grace``: how long running sends may take to finish after a stop (s).
     ``receivers``: what calls webhooks; None: other workers do. ``retention``: the rules of the
     settings. ``is_fit``: whether new work may be begun now (not while the clock is wrong).
+    ``checks``: of the provider accounts, which are reported to processes that do not send.
     """
 
     patience: timedelta = timedelta(seconds=30)
@@ -71,6 +76,7 @@ class WorkerOptions:
     receivers: WebhookClient | None = None
     retention: Collection[RetentionRule] = ()
     is_fit: Callable[[], bool] = lambda: True
+    checks: ProviderChecks | None = None
 
 
 class Worker:
@@ -155,6 +161,8 @@ class Worker:
             background.append(
                 asyncio.create_task(self._every(_CLOSING, self._if_fit(self.close_print_batches)))
             )
+        if self._options.checks is not None:
+            background.append(asyncio.create_task(self._every(_REPORTING, self._report_health)))
         if self._webhooks is not None:
             background.append(
                 asyncio.create_task(
@@ -196,6 +204,10 @@ class Worker:
         await self._circuits.keep()
         await self._maintenance.round(self.id)
         self._measure_room()
+
+    async def _report_health(self) -> None:
+        if (checks := self._options.checks) is not None:
+            await self._maintenance.report(self.id, await checks.current())
 
     def _stir(self, *lanes: str) -> None:
         self._notified.update(lanes)

@@ -14,8 +14,8 @@ import smpp34
 from tests.channels.sms.stage import channel, draft
 from tests.contracts.provider import CONNECTING, SECRET, SILENT
 from utskick.channels.sms.channel import SmsChannel
-from utskick.domain.channel import Receipt
 from utskick.domain.outcome import Outcome
+from utskick.domain.receipt import Receipt
 
 SUBMIT, DELIVER, UNBIND, BIND, ENQUIRE, ANSWER = 4, 5, 6, 9, 0x15, 0x8000_0000
 #: In place of a status: say nothing, close, or say what is no PDU.
@@ -140,6 +140,7 @@ def settings(port: int, **more: Any) -> dict[str, Any]:
         "password": SECRET,
         "connect_timeout": CONNECTING,
         "response_timeout": SILENT,
+        "part_patience": 0.6,
         **more,
     }
 

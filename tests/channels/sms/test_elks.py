@@ -12,10 +12,11 @@ from tests.contracts.faulty_server import json, text
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.channel import build
 from utskick.channels.sms.settings import SmsSettings
-from utskick.domain.channel import ProviderCallback, Report
+from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Misconfigured, Sent, Uncertain
+from utskick.domain.receipt import Report
 
 ANSWERS = {
     "well": json(200, {"id": "s70df59406a1b4643b96f3f91e0bfb7b0", "status": "created"}),

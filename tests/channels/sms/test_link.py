@@ -14,10 +14,11 @@ from tests.channels.sms.stage import ServerStage, account, channel
 from tests.contracts.faulty_server import json, text
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.link import by_code, by_report
-from utskick.domain.channel import ProviderCallback, Report
+from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
+from utskick.domain.receipt import Report
 
 ANSWERS = {
     "well": json(200, {"resultCode": 1005, "messageId": "abc", "description": "Queued"}),

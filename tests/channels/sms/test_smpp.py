@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from tests.channels.sms.smsc import (
     SILENCE,
     SUBMIT,
     UNBIND,
+    Desk,
     ScriptedCentre,
     channel_to,
     pdu,
@@ -35,8 +39,9 @@ from utskick.channels.sms.smpp.command_status import (
     NAMES,
     REJECTED,
     of_bind,
-    of_message,
 )
+from utskick.channels.sms.smpp.times import validity_period
+from utskick.domain.clock import utc_now
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
 
@@ -157,7 +162,8 @@ async def test_a_text_is_cut_as_it_is_counted(
     channel: SmsChannel, centre: ScriptedCentre, text: str, coding: int, pieces: list[bytes]
 ) -> None:
     key = new_id()
-    assert await send(channel, key, text) == Sent("id-1")
+    ids = tuple(f"id-{n}" for n in range(1, len(pieces) + 1))
+    assert await send(channel, key, text) == Sent("id-1", parts=ids if len(ids) > 1 else ())
     assert len(centre.submits) == measure(text).segments == len(pieces)
     total = len(pieces)
     for at, (submit, piece) in enumerate(zip(centre.submits, pieces, strict=True), start=1):
@@ -187,7 +193,194 @@ async def test_a_message_that_was_taken_in_part_is_uncertain(
     channel: SmsChannel, centre: ScriptedCentre, second: int | str
 ) -> None:
     centre.answers = [0, second]
+    outcome = await send(channel, new_id(), "x" * 400)
+    assert isinstance(outcome, Uncertain)
+    assert outcome.reason.code == "in-part"
+
+
+async def test_a_part_refused_for_the_moment_is_repeated_as_it_was(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
+    centre.answers = [0, 0x58, 0]
+    outcome = await send(channel, new_id(), "x" * 400)
+    assert outcome == Sent("id-1", parts=("id-1", "id-4", "id-3"))
+    sent = [submit.short_message for submit in centre.submits]
+    assert [text[5] for text in sent] == [1, 2, 3, 2]
+    assert sent[3] == sent[1]
+
+
+async def test_whatever_is_answered_no_accepted_part_is_sent_twice() -> None:
+    """Each part of a message is accepted at most once, and the outcome tells whether all were."""
+
+    async def one(seed: int) -> None:
+        chance, centre, key = Random(seed), ScriptedCentre(), new_id()
+        await centre.start()
+        channel = channel_to(centre.port, part_patience=1.2)
+        centre.answers = [0, *chance.choices((0, 0x58, 0x14, 0x0B, 0x401), (5, 2, 1, 0.5, 1), k=99)]
+        given = list(centre.answers)
+        outcome = await send(channel, key, "x" * 600)
+        if not isinstance(outcome, Sent):  # the delivery is sent again
+            outcome = await send(channel, key, "x" * 600)
+        accepted = [
+            submit.short_message[5]
+            for submit, answer in zip(centre.submits, given, strict=False)
+            if answer == 0
+        ]
+        assert len(accepted) == len(set(accepted)), (seed, accepted)
+        assert isinstance(outcome, Sent) == (len(accepted) == 4), (seed, accepted, outcome)
+        await channel.close()
+        await centre.close()
+
+    await asyncio.gather(*(one(seed) for seed in range(24)))
+
+
+async def test_a_part_is_repeated_over_a_new_session(centre: ScriptedCentre) -> None:
+    channel = channel_to(centre.port, part_patience=5, window=1)
+    centre.answers = [0, 0x58, 0]
+    sending = asyncio.create_task(send(channel, new_id(), "x" * 400))
+    await until(lambda: len(centre.submits) == 3)
+    centre.bind_status = 0x08
+    centre.hang_up()
+    await until(lambda: centre.binds == 2)
+    centre.bind_status = 0
+    assert isinstance(await sending, Sent)
+    assert [submit.short_message[5] for submit in centre.submits] == [1, 2, 3, 2]
+    assert centre.binds == 3
+    await channel.close()
+
+
+async def test_a_part_refused_for_good_is_not_repeated(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
+    centre.answers = [0, 0x0B, 0x58]
     assert isinstance(await send(channel, new_id(), "x" * 400), Uncertain)
+    assert len(centre.submits) == 3
+
+
+async def test_what_was_accepted_is_not_sent_again_with_the_delivery(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
+    key = new_id()
+    centre.answers = [0, 0x0B, 0]
+    assert isinstance(await send(channel, key, "x" * 400), Uncertain)
+    assert await send(channel, key, "x" * 400) == Sent("id-1", parts=("id-1", "id-4", "id-3"))
+    assert [submit.short_message[5] for submit in centre.submits] == [1, 2, 3, 2]
+    assert isinstance(await send(channel, key, "x" * 400), Sent)
+    assert [submit.short_message[5] for submit in centre.submits][4:] == [1, 2, 3], "all anew"
+
+
+async def test_what_was_accepted_in_part_stays_in_doubt_while_the_centre_is_away(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
+    key = new_id()
+    centre.answers = [0, 0x0B, 0]
+    assert isinstance(await send(channel, key, "x" * 400), Uncertain)
+    await centre.close()
+    await until(lambda: centre.lines[0].transport.is_closing())
+    await asyncio.sleep(0.01)
+    assert isinstance(await send(channel, key, "x" * 400), Uncertain)
+    await centre.start()
+
+
+async def test_where_an_id_is_missing_nobody_waits_for_reports_of_all_parts(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
+    centre.answers = [0, SILENCE]
+    sending = asyncio.create_task(send(channel, new_id(), "x" * 400))
+    await until(lambda: len(centre.submits) == 3)
+    centre.say(pdu(SUBMIT | ANSWER, 0, 3, b"\0") + pdu(SUBMIT | ANSWER, 0, 4, b"id-3\0"))
+    assert await sending == Sent("id-1")
+
+
+@pytest.mark.parametrize(
+    ("sender", "more", "source"),
+    [
+        ("Utskick", {}, (5, 0, "Utskick")),
+        ("46701234567", {}, (1, 1, "46701234567")),
+        ("+4670123456", {}, (1, 1, "4670123456")),
+        ("0701234567", {}, (2, 1, "0701234567")),
+        ("72500", {}, (3, 0, "72500")),
+        ("0046", {}, (3, 0, "0046")),
+        ("1177 Vard", {}, (5, 0, "1177 Vard")),
+        ("72500", {"source_ton": 0, "source_npi": 1}, (0, 1, "72500")),
+        ("Utskick", {"source_npi": 1}, (5, 1, "Utskick")),
+    ],
+)
+async def test_the_type_of_number_goes_by_the_sender(
+    centre: ScriptedCentre, sender: str, more: dict[str, Any], source: tuple[int, int, str]
+) -> None:
+    channel = channel_to(centre.port, **more)
+    await send(channel, new_id(), sender=sender)
+    [submit] = centre.submits
+    assert (submit.source_addr_ton, submit.source_addr_npi, submit.source_addr) == source
+    await channel.close()
+
+
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("left", "form", "text"),
+    [
+        (timedelta(hours=48), "relative", "000002000000000R"),
+        (timedelta(hours=1, minutes=2, seconds=3.9), "relative", "000000010203000R"),
+        (timedelta(days=67, hours=5), "relative", "000207050000000R"),
+        (timedelta(days=3650), "relative", "001129000000000R"),
+        (timedelta(seconds=-5), "relative", "000000000001000R"),
+        (timedelta(hours=36), "absolute", "261203000000000+"),
+        (timedelta(hours=36), "none", ""),
+        (None, "relative", ""),
+    ],
+)
+def test_the_validity_period_is_written_as_section_7_1_1_has_it(
+    left: timedelta | None, form: Any, text: str
+) -> None:
+    assert validity_period(NOW + left if left is not None else None, NOW, form) == text
+
+
+async def test_a_message_says_how_long_it_is_valid(
+    channel: SmsChannel, centre: ScriptedCentre
+) -> None:
+    expiring = replace(draft(), expires_at=utc_now() + timedelta(hours=2))
+    assert isinstance(await channel.send(expiring, new_id(), "smpp"), Sent)
+    assert "000000015000000R" <= centre.submits[0].validity_period <= "000000020000000R"
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "units"),
+    [("x" * 160, {}, 1), ("x" * 500, {}, 4), ("x" * 500, {"long_messages": "payload"}, 1)],
+)
+def test_the_rate_counts_what_the_centre_counts(
+    text: str, more: dict[str, Any], units: int
+) -> None:
+    assert channel_to(9, **more).units(draft(message=text), "smpp") == units
+
+
+async def test_a_process_binds_as_often_as_it_is_told(centre: ScriptedCentre) -> None:
+    channel, desk = channel_to(centre.port, binds=3, window=2), Desk()
+    assert channel.accounts[0].concurrency == 6
+    channel.report_to(desk.keep)
+    await channel.start()
+    await until(lambda: centre.binds == 3)
+    centre.answers = [SILENCE]
+    sending = [asyncio.create_task(send(channel, new_id())) for _ in range(6)]
+    await until(lambda: len(centre.submits) == 6)
+    centre.answers = [0]
+    centre.lines[0].transport.abort()
+    await until(lambda: centre.binds == 4)
+    await asyncio.gather(*sending)
+    assert isinstance(await send(channel, new_id()), Sent)
+    await channel.close()
+
+
+async def test_an_account_with_too_few_binds_works_with_a_warning(centre: ScriptedCentre) -> None:
+    channel = channel_to(centre.port, binds=2)
+    await send(channel, new_id())
+    centre.bind_status = 0x0D
+    [health] = await channel.look()
+    assert (health.ok, health.warns) == (True, True)
+    assert health.sentence == "1 of 2 binds failed: the provider rejected the credentials"
+    await channel.close()
 
 
 async def test_of_a_message_whose_first_part_is_refused_nothing_else_is_sent(
@@ -202,7 +395,7 @@ KINDS = [
     *[(status, Deferred) for status in (0x58, 0x14, 0x08, 0x64)],
     *[(status, Rejected) for status in (0x0B, 0x01, 0x66)],
     *[(status, Misconfigured) for status in (0x0A, 0x0D, 0x0E, 0x0F, 0x48, 0xC1)],
-    *[(status, Uncertain) for status in (0xFF, 0x400, 0xFFFF_FFFF)],
+    *[(status, Deferred) for status in (0xFF, 0x400, 0xFFFF_FFFF)],
 ]
 
 
@@ -237,10 +430,6 @@ def test_no_status_stands_in_two_tables_and_each_has_a_name() -> None:
 )
 def test_a_refused_bind_has_sent_nothing(status: int, kind: type) -> None:
     assert isinstance(of_bind(status), kind)
-
-
-def test_a_nack_that_says_that_all_is_well_is_not_believed() -> None:
-    assert isinstance(of_message(0), Uncertain)
 
 
 @pytest.mark.parametrize("command", [0x8000_0000, 0x8000_0021])

@@ -9,28 +9,35 @@ import pytest
 import smpp34
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tests.channels.sms.smsc import (
+    ANSWER,
     DELIVER,
     SILENCE,
+    SUBMIT,
     Desk,
     ScriptedCentre,
     channel_to,
     pdu,
     receipt_text,
     send,
+    settings,
     until,
 )
 from tests.contracts.provider import SECRET
 from utskick.channels.sms.channel import SmsChannel
+from utskick.channels.sms.settings import SmppAccount
 from utskick.channels.sms.smpp.receipts import delivery_status, is_receipt
-from utskick.domain.channel import ProviderCallback, Receipt, Report
+from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unauthorized
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
+from utskick.domain.receipt import Receipt, Report
 
 OK, COME_AGAIN, NOT_TAKEN = 0x00, 0x64, 0x66
 RECEIPTED, STATE, PAYLOAD = 0x001E, 0x0427, 0x0424
+PLAIN = SmppAccount.model_validate(settings(9))
 
 
 @pytest.fixture
@@ -149,20 +156,57 @@ async def test_a_centre_that_comes_back_is_found_again(
     await until(lambda: centre.binds == 2)
 
 
-async def test_a_receipt_of_any_part_speaks_of_the_message(
+async def test_a_receipt_of_any_part_is_handed_over_with_its_own_id(
     channel: SmsChannel, centre: ScriptedCentre, desk: Desk
 ) -> None:
-    assert await send(channel, new_id(), "x" * 400) == Sent("id-1")
+    ids = ("id-1", "id-2", "id-3")
+    assert await send(channel, new_id(), "x" * 400) == Sent("id-1", parts=ids)
     for number in (3, 1, 2):
         centre.deliver(receipt_text(f"id-{number}"), number=number)
-    centre.deliver(receipt_text("of-another-worker"), number=4)
-    await until(lambda: len(desk.kept) == 4)
-    assert [receipt.reference for _, receipt in desk.kept] == [
-        "id-1",
-        "id-1",
-        "id-1",
-        "of-another-worker",
-    ]
+    await until(lambda: len(desk.kept) == 3)
+    assert [receipt.reference for _, receipt in desk.kept] == ["id-3", "id-1", "id-2"]
+
+
+@pytest.mark.parametrize(
+    ("submit", "receipt", "answered", "text", "tlv", "stored"),
+    [
+        ("hex", "decimal", "1A2B", "6699", None, "6699"),
+        ("hex", "decimal", "00001a2b", "0000006699", None, "6699"),
+        ("hex", "decimal", "1A2B", "other", "1A2B", "6699"),
+        ("decimal", "hex", "6699", "00001a2b", None, "6699"),
+        ("decimal", "decimal", "0000006699", "6699", None, "6699"),
+        ("hex", "hex", "1a2b", "00001A2B", None, "6699"),
+        ("text", "text", "0123", "0123", None, "0123"),
+        ("decimal", "decimal", "a-7", "a-7", None, "a-7"),
+    ],
+)
+async def test_an_id_is_known_again_however_it_is_written(
+    centre: ScriptedCentre,
+    desk: Desk,
+    submit: str,
+    receipt: str,
+    answered: str,
+    text: str,
+    tlv: str | None,
+    stored: str,
+) -> None:
+    channel = channel_to(centre.port, submit_id_format=submit, receipt_id_format=receipt)
+    channel.report_to(desk.keep)
+    centre.answers = [SILENCE]
+    sending = asyncio.create_task(send(channel, new_id()))
+    await until(lambda: len(centre.submits) == 1)
+    centre.say(pdu(SUBMIT | ANSWER, 0, 2, answered.encode() + b"\0"))
+    assert await sending == Sent(stored)
+    tlvs = [smpp34.Tlv(RECEIPTED, tlv.encode() + b"\0")] if tlv else []
+    centre.deliver(receipt_text(text), tlvs=tlvs)
+    await until(lambda: desk.kept)
+    assert [r.reference for _, r in desk.kept] == [stored]
+    await channel.close()
+
+
+def test_a_number_is_never_compared_with_a_text() -> None:
+    with pytest.raises(ValidationError, match="must both be"):
+        SmppAccount.model_validate(settings(9, submit_id_format="hex"))
 
 
 async def test_what_a_citizen_writes_is_not_taken_for_a_receipt(
@@ -207,7 +251,7 @@ async def test_a_receipt_that_is_no_pdu_inside_is_not_taken_and_the_session_live
 )
 def test_the_state_in_the_text_decides(stat: str, report: Report, code: str | None) -> None:
     word = delivery_status(
-        smpp34.DeliverSm("a", "b", receipt_text("x-1", stat, "0A1"), esm_class=4)
+        smpp34.DeliverSm("a", "b", receipt_text("x-1", stat, "0A1"), esm_class=4), PLAIN
     )
     assert word is not None
     assert (word.reference, word.report, word.reason and word.reason.code) == ("x-1", report, code)
@@ -234,7 +278,7 @@ def test_the_optional_parameters_decide_before_the_text(state: int, report: Repo
     ]
     message = smpp34.DeliverSm("a", "b", receipt_text("wrong", "EXPIRED"), tlvs=tlvs)
     assert is_receipt(message)
-    word = delivery_status(message)
+    word = delivery_status(message, PLAIN)
     assert word is not None
     assert (word.reference, word.report) == ("right", report)
 
@@ -243,22 +287,22 @@ def test_a_receipt_may_stand_in_the_payload() -> None:
     message = smpp34.DeliverSm(
         "a", "b", b"", esm_class=4, tlvs=[smpp34.Tlv(PAYLOAD, receipt_text("x-1"))]
     )
-    word = delivery_status(message)
+    word = delivery_status(message, PLAIN)
     assert word is not None
     assert word.reference == "x-1"
 
 
 def test_what_people_wrote_says_nothing_about_the_delivery() -> None:
     text = b"sub:001 dlvrd:000 stat:UNDELIV err:011 text:id:other stat:DELIVRD err:000"
-    assert delivery_status(smpp34.DeliverSm("a", "b", text, esm_class=4)) is None
-    word = delivery_status(smpp34.DeliverSm("a", "b", b"id:mine " + text, esm_class=4))
+    assert delivery_status(smpp34.DeliverSm("a", "b", text, esm_class=4), PLAIN) is None
+    word = delivery_status(smpp34.DeliverSm("a", "b", b"id:mine " + text, esm_class=4), PLAIN)
     assert word is not None
     assert (word.reference, word.report) == ("mine", Report.FAILED)
 
 
 @given(st.binary(max_size=120))
 def test_no_text_breaks_the_reading(text: bytes) -> None:
-    word = delivery_status(smpp34.DeliverSm("a", "b", text, esm_class=4))
+    word = delivery_status(smpp34.DeliverSm("a", "b", text, esm_class=4), PLAIN)
     assert word is None or word.reference
 
 

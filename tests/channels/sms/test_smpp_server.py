@@ -13,9 +13,9 @@ import smpp34
 
 from tests.channels.sms.smsc import Desk, channel_to, receipt_text, send, until
 from utskick.channels.sms.channel import SmsChannel
-from utskick.domain.channel import Report
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Rejected, Sent
+from utskick.domain.receipt import Report
 
 TEXT = "En lång text med å, ä och ö som tar flera segment. " * 9
 

@@ -17,9 +17,10 @@ from aiohttp.test_utils import TestServer
 from tests.contracts.provider import PATIENCE
 from utskick.channels.sms.channel import SmsChannel, build
 from utskick.channels.sms.settings import SmsSettings
-from utskick.domain.channel import Draft, ProviderCallback, Receipt, Report
+from utskick.domain.channel import Draft, ProviderCallback
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
+from utskick.domain.receipt import Receipt, Report
 from utskick.domain.recipient import Recipient
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger

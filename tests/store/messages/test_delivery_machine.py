@@ -28,7 +28,7 @@ from tests.changes import change
 from tests.conftest import TABLES as ROWS
 from tests.store.messages.test_transitions import MID, delivery
 from tests.store.vaults import TABLES, empty, process
-from utskick.domain.channel import Priority, Receipt, Report
+from utskick.domain.channel import Priority
 from utskick.domain.delivery import Delivery, Move
 from utskick.domain.ids import new_id
 from utskick.domain.message import lane_of
@@ -42,6 +42,7 @@ from utskick.domain.outcome import (
     Sent,
     Uncertain,
 )
+from utskick.domain.receipt import Receipt, Report
 from utskick.domain.status import (
     MOVES,
     MOVES_BY,

@@ -17,11 +17,12 @@ import pytest
 from tests.changes import change
 from tests.conftest import TABLES as ROWS
 from tests.store.vaults import TABLES, empty, process
-from utskick.domain.channel import Priority, Receipt, Report
+from utskick.domain.channel import Priority
 from utskick.domain.delivery import Delivery, Move
 from utskick.domain.ids import new_id
 from utskick.domain.month import month_of
 from utskick.domain.preparation import Route
+from utskick.domain.receipt import Receipt, Report
 from utskick.domain.status import MOVES, MOVES_BY, Status, Transition
 from utskick.store.crypto.columns import Column
 from utskick.store.database import Database

@@ -469,8 +469,8 @@ async def test_exactly_what_the_rules_allow_is_removed(
     chosen: int,
 ) -> None:
     await database.pool.execute(
-        "TRUNCATE batches, messages, deliveries, attempts, events, receipts, attachments, "
-        "attachment_uses, tallies, watermarks, holds,"
+        "TRUNCATE batches, messages, deliveries, attempts, events, receipts, part_references, "
+        "attachments, attachment_uses, tallies, watermarks, holds,"
         " retention_rules, retention_places"
     )
     histories = Histories(database)

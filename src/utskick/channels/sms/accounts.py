@@ -20,7 +20,8 @@ from utskick.channels.sms.settings import (
 )
 from utskick.channels.sms.smpp.account import Smpp
 from utskick.channels.sms.telia import Telia
-from utskick.domain.channel import AccountHealth, Keep
+from utskick.domain.channel import AccountHealth
+from utskick.domain.receipt import Keep
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts
 
 
@@ -35,6 +36,10 @@ class SmsAccount(Protocol):
 
     @property
     def provider(self) -> SmsProvider: ...
+
+    def units(self, text: str) -> int:
+        """Return how many units the account's ``rate`` counts for a text."""
+        ...
 
     async def check(self) -> AccountHealth: ...
 
@@ -55,6 +60,10 @@ class HttpSmsAccount:
     settings: LinkAccount | TeliaAccount | ElksAccount
     provider: SmsProvider
     wire: HttpClient
+
+    def units(self, text: str) -> int:  # noqa: ARG002
+        """Return 1: the rate of a gateway is that of its calls."""
+        return 1
 
     async def check(self) -> AccountHealth:
         answer = await self.wire.call(HttpRequest("GET", self.settings.url))
@@ -82,6 +91,9 @@ class SmppSmsAccount:
     name: str
     settings: SmppAccount
     provider: Smpp
+
+    def units(self, text: str) -> int:
+        return self.provider.units(text)
 
     async def check(self) -> AccountHealth:
         return await self.provider.check()

@@ -29,11 +29,9 @@ from utskick.domain.channel import (
     Account,
     AccountHealth,
     Draft,
-    Keep,
     Plan,
     Priority,
     ProviderCallback,
-    Receipt,
     RequestContext,
     SendEndpoint,
 )
@@ -41,6 +39,7 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.errors import Invalid, NotBuilt, Unauthorized, Violation
 from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.outcome import Outcome
+from utskick.domain.receipt import Keep, Receipt
 from utskick.domain.recipient import once_each
 
 _MIB: Final = 1_048_576
@@ -172,6 +171,9 @@ class SmsChannel(ChannelDefaults):
             if account.provider.supports(draft.recipient.destination)
         )
 
+    def units(self, draft: Draft, account: str) -> int:
+        return self._accounts[account].units(with_line_feeds(draft.content["message"]))
+
     def when_uncertain(self, account: str, draft: Draft) -> Literal["resend", "hold"]:  # noqa: ARG002
         return "resend" if self._accounts[account].settings.deduplicates else "hold"
 
@@ -187,6 +189,7 @@ class SmsChannel(ChannelDefaults):
             draft.recipient.destination,
             with_line_feeds(content["message"]),
             content.get("priority") == "HIGH",
+            draft.expires_at,
         )
         return await self._accounts[account].provider.send(sms, key)
 

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import ElksAccount
-from utskick.domain.channel import ProviderCallback, Receipt, Report
+from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Sent
+from utskick.domain.receipt import Receipt, Report
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
 from utskick.outgoing.parsing import basic, is_success, members, moment
 from utskick.outgoing.provider_words import with_words

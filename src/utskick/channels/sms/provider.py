@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from utskick.domain.channel import ProviderCallback, Receipt
+from utskick.domain.channel import ProviderCallback
 from utskick.domain.outcome import Outcome
+from utskick.domain.receipt import Receipt
 
 
 @dataclass(frozen=True, slots=True)
 class Sms:
     """One SMS in provider-neutral form.
 
-    ``number``: E.164. ``urgent``: the caller requested priority HIGH.
+    ``number``: E.164. ``urgent``: the caller requested priority HIGH. ``expires_at``: it must not
+    be delivered after this time.
     """
 
     sender: str
     number: str
     text: str
     urgent: bool = False
+    expires_at: datetime | None = None
 
 
 class SmsProvider(Protocol):

@@ -81,14 +81,22 @@ def _octets(text: str) -> str:
     return text
 
 
-class SmppAccount(TlsSection):
-    """SMPP 3.4 message centre, bound as transceiver. Times in seconds, ``rate`` per second.
+#: Notation of a message id: any text, or a number whose notation and leading zeros may differ.
+IdFormat = Literal["text", "decimal", "hex"]
 
-    ``security``: TLS unless "plain". ``window``: outstanding requests, and so the account's
-    concurrency. ``enquire_link``: interval of the keep-alive. ``source_ton``, ``source_npi``: type
-    and numbering plan of the sender address (SMPP 3.4 sections 5.2.5 and 5.2.6); 5 and 0 for an
-    alphanumeric sender. ``long_messages``: segments with a user data header, or one
-    message_payload. ``deduplicates``: as for HTTP accounts.
+
+class SmppAccount(TlsSection):
+    """SMPP 3.4 message centre, bound as transceiver. Times in seconds.
+
+    ``rate``: parts per second. ``security``: TLS unless "plain". ``binds``: sessions of each
+    process that sends. ``window``: outstanding requests of each session. ``enquire_link``: interval
+    of the keep-alive. ``source_ton``, ``source_npi``: type and numbering plan of every sender
+    address (SMPP 3.4 sections 5.2.5 and 5.2.6), None to go by the sender. ``long_messages``:
+    segments with a user data header, or one message_payload. ``part_patience``: how long parts that
+    were refused for the moment are repeated after others were accepted. ``submit_id_format``,
+    ``receipt_id_format``: how message ids are written in submit_sm_resp, and in the text of
+    receipts. ``validity_period``: format (section 7.1.1) in which the time is passed on after which
+    a message must not be delivered. ``deduplicates``: as for HTTP accounts.
     """
 
     provider: Literal["smpp"]
@@ -100,13 +108,18 @@ class SmppAccount(TlsSection):
     system_type: Annotated[str, Field(max_length=12), AfterValidator(_octets)] = ""
     priority: int = 1
     rate: float | None = Field(None, gt=0)
+    binds: int = Field(1, ge=1, le=20)
     window: int = Field(10, ge=1, le=1000)
     connect_timeout: float = Field(5.0, gt=0)
     response_timeout: float = Field(15.0, gt=0)
     enquire_link: float = Field(30.0, gt=0)
-    source_ton: int = Field(5, ge=0, le=6)
-    source_npi: int = Field(0, ge=0, le=18)
+    source_ton: int | None = Field(None, ge=0, le=6)
+    source_npi: int | None = Field(None, ge=0, le=18)
     long_messages: Literal["segments", "payload"] = "segments"
+    part_patience: float = Field(20.0, ge=0, le=300)
+    submit_id_format: IdFormat = "text"
+    receipt_id_format: IdFormat = "text"
+    validity_period: Literal["relative", "absolute", "none"] = "relative"
     deduplicates: bool = False
 
     @model_validator(mode="after")
@@ -115,11 +128,16 @@ class SmppAccount(TlsSection):
             raise ValueError(f"{given} must not be set where security is plain")
         if "\x00" in self.password.get_secret_value():
             raise ValueError("password must not contain the character NUL")
+        if (self.submit_id_format == "text") != (self.receipt_id_format == "text"):
+            raise ValueError(
+                "submit_id_format and receipt_id_format must both be text, or both be a number"
+                " format (decimal or hex)"
+            )
         return self
 
     @property
     def concurrency(self) -> int:
-        return self.window
+        return self.window * self.binds
 
     @property
     def reports(self) -> bool:

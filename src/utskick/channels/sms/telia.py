@@ -11,9 +11,10 @@ import orjson
 
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.settings import TeliaAccount
-from utskick.domain.channel import ProviderCallback, Receipt
+from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent
+from utskick.domain.receipt import Receipt
 from utskick.domain.recipient import is_swedish_mobile
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
 from utskick.outgoing.parsing import is_success, members

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
+
+import orjson
 
 from utskick.domain.channel import Priority
 from utskick.domain.ids import first_id_at
@@ -35,6 +38,23 @@ class MaintenanceRows:
             list(channels),
             now,
         )
+
+    async def report(self, worker_id: UUID, health: Mapping[str, Any]) -> None:
+        """Store what a worker found of its provider accounts."""
+        await self._database.pool.execute(
+            "UPDATE workers SET health = $2::text::jsonb WHERE id = $1",
+            worker_id,
+            orjson.dumps(health).decode(),
+        )
+
+    async def health(self, since: datetime) -> list[dict[str, Any]]:
+        """Return what each worker that was seen since has found of its provider accounts."""
+        rows = await self._database.pool.fetch(
+            "SELECT health::text FROM workers WHERE seen_at >= $1 AND health IS NOT NULL"
+            " ORDER BY id",
+            since,
+        )
+        return [orjson.loads(row["health"]) for row in rows]
 
     async def sign_off(self, worker_id: UUID) -> None:
         await self._database.pool.execute("DELETE FROM workers WHERE id = $1", worker_id)

@@ -191,12 +191,31 @@ class Attempts:
             return moved
 
     async def _settle(self, group: Sequence[Settlement]) -> Sequence[bool]:
-        return await self._write(self._database.pool, group)
+        """Write the outcomes, in one statement unless a message of several parts was accepted."""
+        if not any(s.move.parts for s in group):
+            return await self._write(self._database.pool, group)
+        async with self._database.transaction() as connection:
+            moved = await self._write(connection, group)
+            await _add_parts(connection, [s for s, was in zip(group, moved, strict=True) if was])
+            return moved
 
     async def _write(self, connection: Any, group: Sequence[Settlement]) -> Sequence[bool]:
         rows = await connection.fetch(_SETTLE, *_columns(group))
         moved = {row["id"] for row in rows}
         return [s.delivery.id in moved for s in group]
+
+
+async def _add_parts(connection: Any, settlements: Sequence[Settlement]) -> None:
+    """Store the references of all parts, so that a report of any of them finds its delivery."""
+    await connection.executemany(
+        "INSERT INTO part_references (delivery_id, attempt, part, municipality_id, account,"
+        " reference) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        [
+            (s.delivery.id, s.attempt, part, s.delivery.municipality_id, s.account, reference)
+            for s in settlements
+            for part, reference in enumerate(s.move.parts, start=1)
+        ],
+    )
 
 
 _SETTLED_VALUES: Final = [status.value for status in SETTLED]

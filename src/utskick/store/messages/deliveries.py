@@ -132,6 +132,7 @@ class Deliveries:
             organization_number=row["organization_number"],
             department=row["department"],
             deferred=content.deferred,
+            expires_at=row["expires_at"],
         )
 
     async def _letters(

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from utskick.domain.channel import Receipt
 from utskick.domain.ids import new_id
+from utskick.domain.receipt import Receipt
 from utskick.domain.status import PENDING, Transition
 from utskick.store.database import Database
 from utskick.store.group_commit import GroupCommit
@@ -24,22 +24,48 @@ _THEN: Final = """(CASE WHEN best.report = 'failed' AND d.status = 'sent' AND d.
 _NEWS: Final = """NOT (best.report = 'failed' AND d.status = 'uncertain'
     AND best.reference IS NOT DISTINCT FROM d.reference AND d.reference IS NOT NULL)"""
 
-#: $1: ids of receipts. A delivery is found by its id, else by the provider's reference.
+#: Whether another part of the message has not been reported as delivered. Receipts are committed
+#: before they are applied, so that of two that are applied at the same moment the later one sees
+#: both: as waiting, or with the delivery that they concern.
+_LACKS_PARTS: Final = """CASE WHEN named.report = 'delivered' AND named.of_part = named.found
+    THEN EXISTS (
+        SELECT FROM (
+            SELECT * FROM part_references
+            WHERE delivery_id = named.found AND attempt = named.of_attempt OFFSET 0) q
+        WHERE NOT EXISTS (
+                SELECT FROM (SELECT * FROM receipts WHERE delivery_id = named.found OFFSET 0) k
+                WHERE k.account = q.account AND k.reference = q.reference
+                    AND k.report = 'delivered')
+            AND NOT EXISTS (
+                SELECT FROM receipts k
+                WHERE k.account = q.account AND k.reference = q.reference
+                    AND k.state = 'waiting' AND k.report = 'delivered'))
+    ELSE false END"""
+
+#: $1: ids of receipts. A delivery is found by its id, else by the provider's reference, which may
+#: be that of a part. Providers use references again: the newest delivery is meant, and ids of
+#: deliveries grow with time. It is delivered when all its parts are, and failed when one is.
 _APPLY: Final = f"""
-    WITH r AS (
-        SELECT r.*, coalesce(
+    WITH named AS MATERIALIZED (
+        SELECT r.*, p.delivery_id AS of_part, p.attempt AS of_attempt, coalesce(
             (SELECT d.id FROM deliveries d
                 JOIN attempts a ON a.delivery_id = d.id AND a.account = r.account
                 WHERE d.id = r.delivery_id AND d.channel = r.channel LIMIT 1),
-            (SELECT e.delivery_id FROM events e
+            greatest(p.delivery_id, (SELECT e.delivery_id FROM events e
                 WHERE e.account = r.account AND e.reference = r.reference
-                ORDER BY e.id DESC LIMIT 1)
+                ORDER BY e.id DESC LIMIT 1))
         ) AS found
         FROM (SELECT * FROM receipts WHERE id = ANY($1::uuid[]) OFFSET 0) r
+        LEFT JOIN LATERAL (
+            SELECT delivery_id, attempt FROM part_references p
+            WHERE p.account = r.account AND p.reference = r.reference
+            ORDER BY p.delivery_id DESC LIMIT 1) p ON r.delivery_id IS NULL
         WHERE r.state = 'waiting'),
+    r AS (SELECT named.*, {_LACKS_PARTS} AS lacks_parts FROM named),
     best AS (
         SELECT DISTINCT ON (r.found) r.* FROM r
         WHERE r.found IS NOT NULL AND r.report IN ('sent', 'delivered', 'failed')
+            AND NOT r.lacks_parts
         ORDER BY r.found, (r.report = 'sent'), r.received_at, r.id),
     moved AS (
         UPDATE deliveries d
@@ -88,12 +114,13 @@ class Arrival:
 class SettledAttempt:
     """An attempt whose receipts may have come before its settlement.
 
-    ``awaited``: the message, where a synchronous call waits for it.
+    ``references``: of the message, or of all its parts. ``awaited``: the message, where a
+    synchronous call waits for it.
     """
 
     delivery_id: UUID
     account: str | None
-    reference: str | None
+    references: Sequence[str | None]
     awaited: UUID | None = None
 
 
@@ -170,8 +197,8 @@ class ReceiptRows:
                 OFFSET 0) r
             """,
             [attempt.delivery_id for attempt in attempts],
-            [attempt.account for attempt in attempts],
-            [attempt.reference for attempt in attempts],
+            [attempt.account for attempt in attempts for _ in attempt.references],
+            [reference for attempt in attempts for reference in attempt.references],
         )
         return [row["id"] for row in rows]
 

@@ -242,7 +242,7 @@ class Removal:
         ids = list(delivery_ids)
         if not ids:  # An empty array would suit every partial index, which is then read as a whole.
             return
-        for table in ("attempts", "events"):
+        for table in ("attempts", "events", "part_references"):
             await self._connection.execute(
                 f"DELETE FROM {table} WHERE (municipality_id = $1) IS TRUE"  # noqa: S608
                 " AND delivery_id = ANY($2::uuid[])",

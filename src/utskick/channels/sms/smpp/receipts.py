@@ -8,9 +8,11 @@ from typing import Final
 
 from smpp34 import DeliverSm
 
+from utskick.channels.sms.settings import SmppAccount
+from utskick.channels.sms.smpp.message_ids import canonical
 from utskick.channels.sms.smpp.pdu import MESSAGE_PAYLOAD, MESSAGE_STATE, RECEIPTED_MESSAGE_ID
-from utskick.domain.channel import Receipt, Report
 from utskick.domain.outcome import Reason
+from utskick.domain.receipt import Receipt, Report
 
 #: Section 5.2.12: mask of the message type in ``esm_class``, and the two receipt types.
 _TYPE, _REPORTING = 0x3C, (0x04, 0x20)
@@ -55,18 +57,15 @@ _TEXT: Final = re.compile(r"\btext:.*", re.IGNORECASE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """Status of the message that the provider identifies by ``reference``."""
+    """Status of the message or part that the provider identifies by ``reference``."""
 
     reference: str
     report: Report
     reason: Reason | None
 
-    def receipt(self, reference: str) -> Receipt:
-        """Build the receipt for ``reference``, which differs from ours where this is a later part.
-
-        The time is dropped, as it has no time zone (appendix B).
-        """
-        return Receipt("smpp", self.report, None, reference, None, self.reason)
+    def receipt(self) -> Receipt:
+        """Build the receipt. The time is dropped, as it has no time zone (appendix B)."""
+        return Receipt("smpp", self.report, None, self.reference, None, self.reason)
 
 
 def is_receipt(message: DeliverSm) -> bool:
@@ -79,14 +78,21 @@ def is_receipt(message: DeliverSm) -> bool:
     )
 
 
-def delivery_status(message: DeliverSm) -> DeliveryStatus | None:
-    """Parse a receipt, or return None if it does not identify a message."""
+def delivery_status(message: DeliverSm, account: SmppAccount) -> DeliveryStatus | None:
+    """Parse a receipt, or return None if it does not identify a message.
+
+    A receipted_message_id is written as in submit_sm_resp (section 5.3.2.12); the id in the text
+    may be written in another way (appendix B).
+    """
     tlvs = {tlv.tag: tlv.value for tlv in message.tlvs}
     text = _TEXT.sub(
         "", (message.short_message or tlvs.get(MESSAGE_PAYLOAD, b"")).decode("latin-1")
     )
-    reference = _string(tlvs.get(RECEIPTED_MESSAGE_ID)) or _search(_ID, text)
-    if reference is None:
+    if (receipted := _string(tlvs.get(RECEIPTED_MESSAGE_ID))) is not None:
+        reference = canonical(receipted, account.submit_id_format)
+    elif (found := _search(_ID, text)) is not None:
+        reference = canonical(found, account.receipt_id_format)
+    else:
         return None
     state = _state(tlvs.get(MESSAGE_STATE)) or (_search(_STAT, text) or "").upper()
     report, reason = REPORTS.get(state, _UNKNOWN)

@@ -76,6 +76,10 @@ class Session:
     def usable(self) -> bool:
         return not self.ended.is_set() and not self._leaving
 
+    @property
+    def outstanding(self) -> int:
+        return len(self._waiting)
+
     async def bind(self) -> Outcome | None:
         """Bind as transceiver. Return None on success, else the outcome of waiting messages."""
         self._tasks = (asyncio.create_task(self._read()),)

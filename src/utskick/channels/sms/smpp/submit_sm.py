@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -11,7 +12,9 @@ from smpp34 import SubmitSm, Tlv
 from utskick.channels.sms.provider import Sms
 from utskick.channels.sms.segments import BASIC, EXTENSION, measure, split
 from utskick.channels.sms.settings import SmppAccount
+from utskick.channels.sms.smpp.addresses import source_address
 from utskick.channels.sms.smpp.pdu import MESSAGE_PAYLOAD
+from utskick.channels.sms.smpp.times import validity_period
 
 #: SMPP 3.4 section 5.2.19: the message centre's default alphabet (TS 23.038, one octet for each
 #: septet), and UCS-2.
@@ -39,6 +42,7 @@ class Envelope:
     source: tuple[int, int]
     coding: int
     urgent: bool
+    validity: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -63,6 +67,7 @@ class Part:
             dest_addr_npi=_E164,
             esm_class=self.esm_class,
             priority_flag=1 if envelope.urgent else 0,
+            validity_period=envelope.validity,
             registered_delivery=1,
             data_coding=envelope.coding,
             tlvs=self.tlvs,
@@ -70,12 +75,17 @@ class Part:
         ).encode()
 
 
-def parts_of(sms: Sms, key: UUID, account: SmppAccount) -> list[Part]:
-    """Build the parts; identical at every attempt, as their reference derives from ``key``."""
+def parts_of(sms: Sms, key: UUID, account: SmppAccount, now: datetime) -> list[Part]:
+    """Build the parts; at every attempt with the same reference, which derives from ``key``."""
     gsm = measure(sms.text).encoding == "GSM-7"
-    source = account.source_ton, account.source_npi
+    sender, *source = source_address(sms.sender, account)
     envelope = Envelope(
-        sms.sender, sms.number.removeprefix("+"), source, _DEFAULT if gsm else _UCS2, sms.urgent
+        sender,
+        sms.number.removeprefix("+"),
+        (source[0], source[1]),
+        _DEFAULT if gsm else _UCS2,
+        sms.urgent,
+        validity_period(sms.expires_at, now, account.validity_period),
     )
     pieces = [_octets(piece, gsm=gsm) for piece in split(sms.text)]
     if len(pieces) == 1:
