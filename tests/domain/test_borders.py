@@ -43,6 +43,22 @@ def test_units_have_tags_of_their_own_without_the_departments_name() -> None:
     assert not any("Skola" in tag for tag in tags)
 
 
+def test_units_have_names_for_people() -> None:
+    units = (WHOLE, OFFICE, SCHOOL, BOTH)
+    assert [unit.label for unit in units] == [
+        "2281",
+        "2281/2120002411",
+        "2281/Skola",
+        "2281/2120002411/Skola",
+    ]
+    assert [str(unit) for unit in units] == [
+        "2281",
+        "2281, 2120002411",
+        "2281, department Skola",
+        "2281, 2120002411, department Skola",
+    ]
+
+
 def test_who_was_born_today_is_a_person_and_who_is_born_tomorrow_is_not() -> None:
     today = number(TODAY, 238)
     for text in (today, today[2:]):

@@ -291,3 +291,36 @@ async def test_a_print_batch_that_another_is_closing_is_passed_over(database: Da
         async with asyncio.timeout(10):
             assert await prints.close_due(LATER, {}) == 1
     assert await prints.close_due(LATER, {}) == 1
+
+
+async def test_a_hand_over_that_fails_is_noted_on_its_print_batch_and_its_end_ends_the_letters(
+    database: Database,
+) -> None:
+    """A failed try changes no letter; each further one keeps since when."""
+    letter = await delivery(database, Status.DEFERRED)
+    prints = PrintBatches(database)
+    assert await prints.gather(GatheredLetter(letter, b"x", 0, LATER, closes_itself=True))
+    assert await prints.close_due(LATER, {}) == 1
+    made = await database.pool.fetchrow(
+        "SELECT id, batch_id, message_id FROM deliveries WHERE message_type = 'PRINT_BATCH'"
+    )
+    hand_over = replace(
+        letter,
+        id=made["id"],
+        batch_id=made["batch_id"],
+        message_id=made["message_id"],
+        encloses=made["batch_id"],
+        attempts=0,
+    )
+    for attempt, due in ((1, LATER + DAY), (2, LATER + DAY * 2), (3, None)):
+        assert await begin(database, replace(hand_over, attempts=attempt - 1))
+        tried = replace(hand_over, attempts=attempt)
+        at = LATER + timedelta(minutes=attempt)
+        move = Move(Status.DEFERRED, due=due, reason=WHY) if due else Move(Status.SENT)
+        assert await Attempts(database).settle(Settlement(tried, attempt, move, None, "a", at))
+        batch = await database.pool.fetchrow("SELECT * FROM print_batches")
+        assert batch["failing_since"] == LATER + timedelta(minutes=1)
+        assert batch["retry_at"] == due
+        assert batch["ended_at"] == (None if due else at)
+        after = await found(database, letter)
+        assert after["status"] == ("gathered" if due else "sent")
