@@ -46,6 +46,7 @@ from utskick.store.database import FAULTS, PASSING, Database
 from utskick.store.embedded import Embedded
 from utskick.store.embedded_watch import EmbeddedWatch
 from utskick.store.history.conversations import Conversations
+from utskick.store.history.hand_overs import HandOvers
 from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
 from utskick.store.messages.withdrawals import Withdrawals
@@ -219,6 +220,7 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         progress=p.progress,
         conversations=Conversations(p.database),
         circuits=Circuits(p.database),
+        hand_overs=HandOvers(p.database),
         resolutions=Resolutions(p.database),
         withdrawals=Withdrawals(p.database),
         directory=p.setup.people.tables,

@@ -12,7 +12,9 @@ from utskick.domain.clock import Clock, swedish
 from utskick.store import queue as jobs
 from utskick.store.administration.circuits import CircuitEvent, Circuits, OpenCircuit
 from utskick.store.administration.maintenance import MaintenanceRows
+from utskick.store.administration.storage_probe import reason_of
 from utskick.store.database import PASSING, Database
+from utskick.store.history.hand_overs import FailingAccount, HandOverEvent, HandOvers
 
 #: Providers are not checked more often than this.
 _CHECK_EVERY = timedelta(seconds=30)
@@ -24,15 +26,17 @@ _EVENTS = 20
 
 
 class Readiness:
-    """``UP``, or ``DEGRADED`` while a provider account is down; messages are accepted in both.
+    """``UP``, or ``DEGRADED`` while a provider account is down or a hand-over of letters fails.
 
-    Open circuits are read from the database, so that every process reports those of all workers.
+    Messages are accepted in both. Open circuits and failing hand-overs are read from the database,
+    so that every process reports those of all workers.
     """
 
     def __init__(self, database: Database, channels: Mapping[str, Channel], clock: Clock) -> None:
         self._database = database
         self._rows = MaintenanceRows(database)
         self._circuits = Circuits(database)
+        self._hand_overs = HandOvers(database)
         self._channels = channels
         self._clock = clock
         self._providers: dict[str, dict[str, Any]] = {}
@@ -45,13 +49,15 @@ class Readiness:
             workers = await self._rows.workers(now - _AWAY)
             circuits = await self._circuits.open()
             events = await self._circuits.recent(_EVENTS)
+            failing = await self._hand_overs.accounts()
+            hand_over_events = await self._hand_overs.recent(_EVENTS)
         except PASSING as fault:
             return {
                 "status": "DOWN",
-                "components": {"database": {"status": "DOWN", "reason": type(fault).__name__}},
+                "components": {"database": {"status": "DOWN", "reason": reason_of(fault)}},
             }
         providers = await self._check_providers(now, circuits)
-        degraded = any(each["status"] == "DOWN" for each in providers.values())
+        degraded = any(each["status"] == "DOWN" for each in providers.values()) or failing
         return {
             "status": "DEGRADED" if degraded else "UP",
             "components": {
@@ -68,6 +74,10 @@ class Readiness:
                     _circuit(each, self._label(each.account)) for each in circuits[:_MOST]
                 ],
                 "circuitEvents": [_event(each, self._label(each.account)) for each in events],
+                "handOvers": [_hand_over(each, self._label(each.account)) for each in failing],
+                "handOverEvents": [
+                    _hand_over_event(each, self._label(each.account)) for each in hand_over_events
+                ],
             },
         }
 
@@ -115,6 +125,31 @@ def _event(event: CircuitEvent, account: str) -> dict[str, Any]:
         "account": account,
         **({"destination": event.destination} if event.destination else {}),
         "code": event.code,
+    }
+
+
+def _hand_over(failing: FailingAccount, account: str) -> dict[str, Any]:
+    """Build what says which account fails to take letters, since when, why, and how many wait."""
+    return {
+        "channel": failing.channel,
+        "account": account,
+        "since": swedish(failing.since),
+        **({"retryAt": swedish(failing.retry_at)} if failing.retry_at is not None else {}),
+        "reason": failing.reason.sentence,
+        "code": failing.reason.code,
+        "printBatches": failing.batches,
+        "letters": failing.letters,
+    }
+
+
+def _hand_over_event(event: HandOverEvent, account: str) -> dict[str, Any]:
+    return {
+        "at": swedish(event.at),
+        "event": "failing" if event.began else "ended",
+        "channel": event.channel,
+        "account": account,
+        "letters": event.letters,
+        **({"code": event.code} if event.code is not None else {}),
     }
 
 

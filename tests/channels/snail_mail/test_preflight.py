@@ -145,6 +145,12 @@ def test_only_the_first_page_must_stand_upright() -> None:
 
 
 async def test_pages_and_bytes_have_limits() -> None:
+    whole = letter(20)
+    full = PreflightClient(Limits(page_limit=20, size_limit=len(whole)))
+    try:
+        assert await findings(full, whole) == (), "the limits themselves are allowed"
+    finally:
+        await full.close()
     preflight = PreflightClient(Limits(page_limit=2, size_limit=5000))
     try:
         assert await findings(preflight, letter(2)) == ()

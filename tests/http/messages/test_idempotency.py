@@ -114,3 +114,28 @@ async def test_a_request_that_is_repeated_after_its_time_is_answered_as_the_firs
     assert (
         await client.post("/2281/sms", SMS, Idempotency_Key="too-late")
     ).status == 201  # what was refused has not used the key up
+
+
+async def test_a_key_holds_for_a_day_and_is_forgotten_after_it(
+    client: Client, database: Database
+) -> None:
+    """At 23:59 h it is known, at 24:01 h it is free; what is removed is what is free."""
+    keys = IdempotencyKeys(database)
+    for minutes, replayed in ((23 * 60 + 59, "true"), (24 * 60 + 1, None)):
+        name = f"after-{minutes}"
+        first = await client.post("/2281/sms", SMS, Idempotency_Key=name)
+        await database.pool.execute(
+            "UPDATE idempotency_keys SET created_at = created_at - $2::interval WHERE key = $1",
+            name,
+            timedelta(minutes=minutes),
+        )
+        if replayed:
+            assert await keys.forget(datetime.now(UTC)) == 0
+        again = await client.post("/2281/sms", SMS, Idempotency_Key=name)
+        assert again.headers.get("Idempotency-Replayed") == replayed
+        assert (again.json["messageId"] == first.json["messageId"]) == bool(replayed)
+    await database.pool.execute(
+        "UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 minute'"
+        " WHERE key <> 'after-1439'"
+    )
+    assert await keys.forget(datetime.now(UTC)) == 1

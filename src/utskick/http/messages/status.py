@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from utskick.http.wire.caller import responsible
 from utskick.http.wire.params import Parameters, flag
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
+from utskick.store.history.hand_overs import FailingHandOver
 from utskick.store.history.status import DeliveryEvent, DeliveryState
 from utskick.store.messages.resolutions import Choice, Decision
 
@@ -88,17 +90,32 @@ class StatusOperations:
     ) -> AsyncIterator[bytes]:
         yield head[:-1] + b',"messages":['
         comma, gathered = b"", list[DeliveryState]()
+        failing: dict[UUID, FailingHandOver] = {}
         async for group in self._service.history.batch(municipality_id, batch_id):
+            failing |= await self._failing(municipality_id, group)
             piece = []
             for state in group:
                 if gathered and state.message_id != gathered[0].message_id:
-                    piece.append(_written(gathered))
+                    piece.append(_written(gathered, failing))
                     gathered = []
                 gathered.append(state)
             if piece:
                 yield comma + b",".join(piece)
                 comma = b","
-        yield comma + _written(gathered) + b"]}"
+        yield comma + _written(gathered, failing) + b"]}"
+
+    async def _failing(
+        self, municipality_id: str, states: Sequence[DeliveryState]
+    ) -> dict[UUID, FailingHandOver]:
+        """Return what fails of the hand-overs of these letters, by print batch."""
+        batches = {state.print_batch for state in states if state.status is Status.GATHERED}
+        failing = await self._service.hand_overs.failing(
+            municipality_id, [batch for batch in batches if batch is not None]
+        )
+        return {
+            batch: replace(each, account=each.account and self._label(each.account))
+            for batch, each in failing.items()
+        }
 
     async def message_status(self, request: Request) -> Response:
         municipality_id, message_id = self._found(request, "getMessageStatus", "messageId")
@@ -106,8 +123,9 @@ class StatusOperations:
             states = await self._service.history.message(municipality_id, message_id)
             if not states:
                 raise NotFound(f"No message found for message id {message_id}")
+            failing = await self._failing(municipality_id, states)
             remarks = await self._service.history.remarks(municipality_id, states[0].batch_id)
-        return json_response({**message_of(states), **remarks})
+        return json_response({**message_of(states, failing), **remarks})
 
     async def delivery_status(self, request: Request) -> Response:
         municipality_id, delivery_id = self._found(request, "getDeliveryStatus", "deliveryId")
@@ -121,9 +139,10 @@ class StatusOperations:
         story = await self._service.history.story(municipality_id, delivery_id)
         if state.status is Status.ROUTED:
             answers = await self._service.history.message(municipality_id, state.message_id)
+            failing = await self._failing(municipality_id, answers)
             routed = {
                 "status": overall(answers).value,
-                "routedTo": [delivery_of(answer) for answer in answers],
+                "routedTo": [delivery_of(answer, failing) for answer in answers],
             }
             return json_response(
                 without_nulls(
@@ -134,10 +153,9 @@ class StatusOperations:
         if state.status in (Status.QUEUED, Status.DEFERRED):
             circuit = await self._service.circuits.waits(municipality_id, delivery_id)
             waits = {"waitsFor": waits_for(circuit, self._label)} if circuit is not None else {}
+        found = delivery_of(state, await self._failing(municipality_id, [state]))
         events = {"events": self._events(story)}
-        return json_response(
-            without_nulls({**delivery_of(state), **_ids(state), **waits, **events})
-        )
+        return json_response(without_nulls({**found, **_ids(state), **waits, **events}))
 
     async def resolve(self, request: Request, change: AuditEntry) -> Response:
         """Carry out a decision on an uncertain delivery."""
@@ -171,5 +189,5 @@ def _ids(state: DeliveryState) -> dict[str, object]:
     }
 
 
-def _written(states: list[DeliveryState]) -> bytes:
-    return orjson.dumps(without_nulls({**message_of(states), "batchId": None}))
+def _written(states: list[DeliveryState], failing: Mapping[UUID, FailingHandOver]) -> bytes:
+    return orjson.dumps(without_nulls({**message_of(states, failing), "batchId": None}))
