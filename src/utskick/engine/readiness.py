@@ -74,9 +74,12 @@ class Readiness:
                     _circuit(each, self._label(each.account)) for each in circuits[:_MOST]
                 ],
                 "circuitEvents": [_event(each, self._label(each.account)) for each in events],
-                "handOvers": [_hand_over(each, self._label(each.account)) for each in failing],
+                "handOvers": [
+                    _hand_over(each, self._label_of_any(each.account)) for each in failing
+                ],
                 "handOverEvents": [
-                    _hand_over_event(each, self._label(each.account)) for each in hand_over_events
+                    _hand_over_event(each, self._label_of_any(each.account))
+                    for each in hand_over_events
                 ],
             },
         }
@@ -103,6 +106,9 @@ class Readiness:
     def _label(self, account: str) -> str:
         return label_of(self._channels, account)
 
+    def _label_of_any(self, account: str | None) -> str | None:
+        return None if account is None else self._label(account)
+
 
 def _circuit(circuit: OpenCircuit, account: str) -> dict[str, Any]:
     """Build what says which account or destination is paused, since when and why."""
@@ -128,7 +134,7 @@ def _event(event: CircuitEvent, account: str) -> dict[str, Any]:
     }
 
 
-def _hand_over(failing: FailingAccount, account: str) -> dict[str, Any]:
+def _hand_over(failing: FailingAccount, account: str | None) -> dict[str, Any]:
     """Build what says which account fails to take letters, since when, why, and how many wait."""
     return {
         "channel": failing.channel,
@@ -142,7 +148,7 @@ def _hand_over(failing: FailingAccount, account: str) -> dict[str, Any]:
     }
 
 
-def _hand_over_event(event: HandOverEvent, account: str) -> dict[str, Any]:
+def _hand_over_event(event: HandOverEvent, account: str | None) -> dict[str, Any]:
     return {
         "at": swedish(event.at),
         "event": "failing" if event.began else "ended",
