@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected, Sent
+from utskick.domain.outcome import Deferred, Misconfigured, Reason, Rejected, Sent, general
 from utskick.outgoing.provider_words import LONGEST, call_id, masked, with_words
 
 CALL = "3832352f-fa74-4c17-ab6a-a6e3ab8324f3"
@@ -48,9 +48,19 @@ def test_words_are_one_line_within_the_limit_and_hold_no_long_number(text: str) 
 def test_words_and_call_id_are_added_to_the_reason_and_nothing_else_changes() -> None:
     reason = Reason("refused", "the provider refused it", "5003")
     assert with_words(Rejected(reason, polite=True), "No permission", CALL) == Rejected(
-        Reason("refused", f"the provider refused it: No permission (call {CALL})", "5003"),
+        Reason(
+            "refused",
+            f"the provider refused it; it says: No permission; its call id: {CALL}",
+            "5003",
+        ),
         polite=True,
     )
+    worded = with_words(Deferred(reason), "No permission", CALL)
+    assert isinstance(worded, Deferred)
+    assert general(worded.reason) == general(reason) == reason
+    only_call = with_words(Deferred(reason), "", CALL)
+    assert isinstance(only_call, Deferred)
+    assert general(only_call.reason) == reason
     assert with_words(Deferred(reason), None) == Deferred(reason)
     assert with_words(Deferred(reason), {"a": 1}) == Deferred(reason)
     assert with_words(Sent("1"), "well") == Sent("1")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 
 class Concern(StrEnum):
@@ -36,6 +37,17 @@ class Reason:
     code: str
     sentence: str
     provider_code: str | None = None
+
+
+#: What a provider's own words and its call id begin with, at the end of a sentence.
+SAYS: Final = "; it says: "
+CALL: Final = "; its call id: "
+
+
+def general(reason: Reason) -> Reason:
+    """Return the reason without the provider's words and call id, which are about one message."""
+    sentence = reason.sentence.partition(SAYS)[0].partition(CALL)[0]
+    return reason if sentence == reason.sentence else replace(reason, sentence=sentence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from utskick.domain.clock import Clock
-from utskick.domain.outcome import Reason
+from utskick.domain.outcome import Reason, general
 from utskick.engine.breaker import CircuitBreaker
 from utskick.store.administration.circuits import CircuitEvent, Circuits, OpenCircuit
 from utskick.store.database import PASSING, Database
@@ -61,7 +61,7 @@ class CircuitLog:
                 *key,
                 known.since if known else now,
                 now + timedelta(seconds=breaker.opens_in),
-                breaker.reason or _UNKNOWN,
+                general(breaker.reason or _UNKNOWN),
             )
             self._open[key] = found
             if known is None:

@@ -81,9 +81,12 @@ class Readiness:
                     _circuit(each, self._label(each.account)) for each in circuits[:_MOST]
                 ],
                 "circuitEvents": [_event(each, self._label(each.account)) for each in events],
-                "handOvers": [_hand_over(each, self._label(each.account)) for each in failing],
+                "handOvers": [
+                    _hand_over(each, self._label_of_any(each.account)) for each in failing
+                ],
                 "handOverEvents": [
-                    _hand_over_event(each, self._label(each.account)) for each in hand_over_events
+                    _hand_over_event(each, self._label_of_any(each.account))
+                    for each in hand_over_events
                 ],
             },
         }
@@ -100,6 +103,9 @@ class Readiness:
 
     def _label(self, account: str | None) -> str:
         return label_of(self._channels, account or "")
+
+    def _label_of_any(self, account: str | None) -> str | None:
+        return None if account is None else self._label(account)
 
 
 def _circuit(circuit: OpenCircuit, account: str) -> dict[str, Any]:
@@ -126,7 +132,7 @@ def _event(event: CircuitEvent, account: str) -> dict[str, Any]:
     }
 
 
-def _hand_over(failing: FailingAccount, account: str) -> dict[str, Any]:
+def _hand_over(failing: FailingAccount, account: str | None) -> dict[str, Any]:
     """Build what says which account fails to take letters, since when, why, and how many wait."""
     return {
         "channel": failing.channel,
@@ -140,7 +146,7 @@ def _hand_over(failing: FailingAccount, account: str) -> dict[str, Any]:
     }
 
 
-def _hand_over_event(event: HandOverEvent, account: str) -> dict[str, Any]:
+def _hand_over_event(event: HandOverEvent, account: str | None) -> dict[str, Any]:
     return {
         "at": swedish(event.at),
         "event": "failing" if event.began else "ended",

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import replace
 from typing import Final
 
-from utskick.domain.outcome import Outcome, Reason, Sent
+from utskick.domain.outcome import CALL, SAYS, Outcome, Reason, Sent
 
 #: Maximum length of the quoted words; the rest is cut.
 LONGEST: Final = 200
@@ -59,8 +59,8 @@ def with_words(outcome: Outcome, words: object, call: str | None = None) -> Outc
         return outcome
     is_safe = isinstance(words, str) and outcome.reason.code not in _CREDENTIALS
     said = masked(str(words)) if is_safe else ""
-    sentence = f"{outcome.reason.sentence}: {said}" if said else outcome.reason.sentence
-    if call:
-        sentence = f"{sentence} (call {call})"
+    sentence = outcome.reason.sentence
+    sentence += f"{SAYS}{said}" if said else ""
+    sentence += f"{CALL}{call}" if call else ""
     reason = Reason(outcome.reason.code, sentence, outcome.reason.provider_code)
     return replace(outcome, reason=reason)

@@ -151,8 +151,8 @@ async def test_kivras_words_are_in_the_reason_without_personal_data(told: KivraS
     assert isinstance(outcome, Rejected)
     assert outcome.reason == Reason(
         "refused-type",
-        "Kivra does not accept this content type from the tenant: Type not allowed for … …"
-        " (call 3832352f-fa74-4c17)",
+        "Kivra does not accept this content type from the tenant; it says: Type not allowed for … …"
+        "; its call id: 3832352f-fa74-4c17",
         "40012",
     )
 
@@ -277,7 +277,7 @@ def test_every_code_of_kivras_table_has_its_meaning(code: str, kind: type[Any], 
 async def test_no_number_reaches_a_sentence(town: Town) -> None:
     for magic in ("01", "03", "04", "06", "08"):
         outcome = await town.send(body(town.roll.enter(person(magic))))
-        said = re.sub(r"\(call [0-9a-f]{32}\)", "", repr(outcome))
+        said = re.sub(r"its call id: [0-9a-f]{32}", "", repr(outcome))
         assert not re.search(r"\d{8}", said)
 
 

@@ -74,8 +74,16 @@ async def test_one_ill_operator_is_named_and_holds_no_other(client: Client) -> N
     assert circuit["channel"] == "digital_mail"
     assert circuit["destination"] == "Min myndighetspost"
     assert circuit["code"] == "application-fault"
-    assert {"account", "since", "retryAt", "reason"} <= circuit.keys()
+    assert {"account", "since", "retryAt"} <= circuit.keys()
+    assert circuit["reason"] == "the mailbox operator reported an application fault", (
+        "without the operator's words, which are about one message"
+    )
     assert found["status"] == "UP", "the account itself is well"
+    told = await client.until(
+        f"/2281/status/delivery/{waiting[0]}",
+        lambda delivery: "its call id: " in str(delivery.get("reason")),
+    )
+    assert "; it says: " in told["reason"]["message"]
 
     await all_sent(client, await post_all(client, [mail(party) for party in well], path))
     assert [one["destination"] for one in await circuits(client)] == ["Min myndighetspost"]
