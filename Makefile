@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DOCS   := .venv-docs
+MUTANTS := .venv-mutants
 OPENAPI := tests/openapi
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-real check bench docs format lock wheel clean
+.PHONY: help demo serve test test-real check bench mutants docs format lock wheel clean
 
 help:
 	@echo "make demo    send real messages through a sandbox and compare the ledgers"
@@ -15,6 +16,7 @@ help:
 	@echo "make test-real  the tests against Postfix, OpenSSH, Samba, nginx and node-smpp; as root, installs them from Debian and npm"
 	@echo "make docs    the documentation as a site in build/docs; a dead link fails"
 	@echo "make bench   the measurements     make bench ONLY=accept   one of them"
+	@echo "make mutants  a sample of small faults in the code, one by one: do the tests notice?   make mutants ONLY=\"--package store\""
 	@echo "make wheel   build dist/*.whl     make lock    pin dependencies anew"
 
 $(VENV)/.done: requirements.txt requirements-dev.txt pyproject.toml
@@ -58,6 +60,15 @@ check: $(VENV)/.done $(OPENAPI)/node_modules/.done docs
 bench: $(VENV)/.done
 	$(BIN)/python -m bench $(ONLY)
 
+# cosmic-ray has an environment of its own, like the documentation; the tests run in the usual one.
+$(MUTANTS)/.done: requirements-mutants.txt
+	$(PYTHON) -m venv $(MUTANTS)
+	$(MUTANTS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.txt
+	@touch $@
+
+mutants: $(VENV)/.done $(MUTANTS)/.done
+	$(MUTANTS)/bin/python -u -m tests.mutants $(ONLY)
+
 # The documentation has an environment of its own: nobody who only runs or tests the service needs it.
 $(DOCS)/.done: requirements-docs.txt
 	$(PYTHON) -m venv $(DOCS)
@@ -74,12 +85,14 @@ format: $(VENV)/.done
 lock:
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' | \
-		$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements-docs.txt -
+	for extra in docs mutants; do \
+	  $(BIN)/python -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $$extra | \
+	  $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements-$$extra.txt - || exit 1; \
+	done
 
 wheel: $(VENV)/.done
 	$(BIN)/python -m build --wheel --no-isolation
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
 
 clean:
-	rm -rf $(VENV) $(DOCS) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DOCS) $(MUTANTS) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from utskick.logs import mask
+from utskick.logs import mask, mask_values
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,12 @@ from utskick.logs import mask
 )
 def test_mask(text: str, masked: str) -> None:
     assert mask(text) == masked
+
+
+def test_the_names_of_accounts_and_units_are_readable() -> None:
+    event = {
+        "account": "mm@2281/2120002411/Barn.Skola",
+        "unit": "2281/2120002411",
+        "fault": "no mailbox for 190001010000",
+    }
+    assert mask_values(None, "info", dict(event)) == {**event, "fault": "no mailbox for ***"}

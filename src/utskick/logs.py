@@ -34,17 +34,17 @@ class Masked(logging.Formatter):
         return mask(super().format(record))
 
 
-def _mask_all(
+#: Values that hold no personal data and may look like it: ids, times, and the names of accounts
+#: (``link@2281/2120002411``) and units.
+_PLAIN = frozenset({"timestamp", "worker", "delivery", "batch", "request_id", "account", "unit"})
+
+
+def mask_values(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
+    """Mask the values of an event; a processor of structlog."""
     for key, value in event.items():
-        if isinstance(value, str) and key not in (
-            "timestamp",
-            "worker",
-            "delivery",
-            "batch",
-            "request_id",
-        ):
+        if isinstance(value, str) and key not in _PLAIN:
             event[key] = mask(value)
     return event
 
@@ -62,7 +62,7 @@ def configure(level: str, form: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _mask_all,
+            mask_values,
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

@@ -212,14 +212,23 @@ class Log(SettingsTable):
 class SandboxSection(SettingsTable):
     """Section ``[sandbox]``: simulated providers on loopback.
 
-    ``enabled``: default true, unless a channel has accounts of its own.
+    ``enabled``: default true, unless a channel has accounts of its own. ``simulate``: *missing*,
+    the channels without accounts; *all*, every channel, and the accounts of the settings are left
+    unused. With accounts that are not on this machine, *missing* does not start.
     """
 
     enabled: bool | None = None
+    simulate: Literal["missing", "all"] = "missing"
     http_port: int = Field(default=8081, ge=0, le=65535)
     smtp_port: int = Field(default=2525, ge=0, le=65535)
     https_port: int = Field(default=8443, ge=0, le=65535)
     sftp_port: int = Field(default=2222, ge=0, le=65535)
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> SandboxSection:
+        if self.enabled is False and self.simulate == "all":
+            raise ValueError('enabled = false and simulate = "all" contradict each other')
+        return self
 
     @property
     def ports(self) -> tuple[int, ...]:

@@ -124,6 +124,8 @@ FORGED: dict[str, tuple[Callable[[Issuer], str], str]] = {
     "no type": (lambda i: i.token(typ=None), "type"),
     "another type": (lambda i: i.token(typ="id+jwt"), "type"),
     "an ID token": (lambda i: i.token(typ="JWT", nonce="n"), "not an access token"),
+    "an ID token by at_hash": (lambda i: i.token(typ="JWT", at_hash="h"), "not an access token"),
+    "an ID token by c_hash": (lambda i: i.token(typ="JWT", c_hash="h"), "not an access token"),
     "no client": (lambda i: i.token(client_id=None, sub=None), "does not identify its client"),
     "a client that is no text": (lambda i: i.token(client_id=7), "does not identify its client"),
     "bound in an unknown way": (lambda i: i.token(cnf={"jkt": "x"}), "bound"),

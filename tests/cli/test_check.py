@@ -175,3 +175,22 @@ def test_a_database_without_schema_is_reported_and_not_changed(
     assert (done.code, grade_of("database", done)) == (1, "fault")
     assert "utskick migrate" in done.out
     assert asyncio.run(query(service, "bare", "SELECT to_regclass('alembic_version')")) is None
+
+
+def test_a_sandbox_with_real_accounts_is_a_fault_until_all_is_simulated(
+    utskick: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UTSKICK_DATA__FOLDER", str(tmp_path / "var"))
+    file = tmp_path / "utskick.toml"
+    account = (
+        '[sms.accounts.elks]\nprovider = "46elks"\nurl = "https://127.0.0.2.example"\n'
+        'username = "u"\npassword = "p"\n'
+    )
+    file.write_text(f"[sandbox]\nenabled = true\n{account}")
+    done = utskick("check", "--config", str(file))
+    assert (done.code, grade_of("sandbox", done)) == (1, "fault")
+    assert "sms.accounts.elks" in done.out
+    file.write_text(f'[sandbox]\nsimulate = "all"\n{account}')
+    done = utskick("check", "--config", str(file))
+    assert (done.code, grade_of("sandbox", done), grade_of("sms", done)) == (0, "warning", "ok")
+    assert "unused: sms.accounts.elks" in " ".join(done.out.split())

@@ -164,4 +164,7 @@ def test_the_guide_to_an_ill_provider_ends_well(service: Service, folder: Path) 
     assert '"destination": "Min myndighetspost"' in printed
     assert "Kivra delivers" in printed
     assert '"status":"PENDING"' in printed
-    assert printed.endswith("all is well\n")
+    assert "all is well\n" in printed
+    assert '"code": "target-fault"' in printed
+    assert '"letters": 1' in printed
+    assert printed.endswith("the letter is printed\n")

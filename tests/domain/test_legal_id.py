@@ -60,6 +60,22 @@ def test_nobody_is_born_tomorrow(born: date, serial: int) -> None:
     assert read_legal_id(twelve[2:], TODAY) == LegalId("19" + twelve[2:])
 
 
+@given(st.dates(date(1927, 1, 2), date(2027, 1, 1)), serials, extras)
+def test_a_child_born_today_has_a_number(today: date, serial: int, extra: int) -> None:
+    twelve = number(today, serial, extra)
+    for written in (twelve, f"{twelve[:8]}-{twelve[8:]}", twelve[2:]):
+        assert read_legal_id(written, today) == LegalId(twelve)
+        assert read_legal_id(written, today - timedelta(days=1)) != LegalId(twelve)
+
+
+@given(births, serials, st.text(min_size=1, max_size=3).filter(lambda text: text.strip()))
+def test_nothing_stands_before_or_behind_a_number(born: date, serial: int, more: str) -> None:
+    twelve = number(born, serial)
+    for written in (f"{twelve}{more}", f"{twelve[:8]}-{twelve[8:]}{more}", f"{more}{twelve}"):
+        assert read_legal_id(written, TODAY) is WrongNumber.FORM
+    assert of_register(f"{twelve}x") is None
+
+
 @given(st.integers(0, 99), st.integers(20, 99), st.integers(0, 99_999))
 def test_an_organisation_has_ten_digits(first: int, second: int, rest: int) -> None:
     nine = f"{first:02}{second:02}{rest:05}"

@@ -51,7 +51,7 @@ def settings_of(database: Database, centre: ScriptedCentre) -> Settings:
 
 async def shown_by_another(database: Database) -> dict[str, Any]:
     """Return what a process that does not send shows of the accounts."""
-    found = await Readiness(database, None, database.clock).look()
+    found = await Readiness(database, {}, None, database.clock).look()
     return {"status": found["status"], **found["components"]["providers"]}
 
 
@@ -87,7 +87,7 @@ async def test_an_account_that_cannot_bind_is_down_in_every_process(
                 await asyncio.sleep(0.05)
         assert found["sms/smsc"] == {"status": shown, "detail": detail, "paused": False}
         assert found["status"] == ("UP" if shown == "UP" else "DEGRADED")
-        own = await Readiness(database, checks, database.clock).look()
+        own = await Readiness(database, setup.channels, checks, database.clock).look()
         assert own["components"]["providers"]["sms/smsc"]["status"] == shown
         worker.stop()
         await running

@@ -159,3 +159,45 @@ def test_choose_prefers_what_was_not_tried_and_leaves_shut_accounts_alone() -> N
     assert choose("abc", ("a",), ("b",)) == "c"
     assert choose("ab", ("a", "b"), ()) == "a"
     assert choose("ab", (), ("a", "b")) is None
+
+
+def test_the_waits_of_the_moves_grow_with_the_rounds_of_accounts() -> None:
+    """Of ``next_move``, not of ``back_off`` alone: a round is one attempt by each account."""
+
+    def wait(attempts: int, able: tuple[str, ...]) -> float:
+        tried = tuple(each for each in able if each != able[-1])
+        failed = replace(
+            DELIVERY, attempts=attempts, tried=tried, expires_at=NOW + timedelta(days=9)
+        )
+        move = next_move(Deferred(WHY), failed, situation(able[-1], able))
+        assert (move.status, move.tried) == (Status.DEFERRED, ())
+        assert move.due is not None
+        return (move.due - NOW).total_seconds()
+
+    assert [wait(n, ("a",)) for n in (1, 2, 3, 4)] == [2, 4, 8, 16]
+    assert [wait(n, ("a", "b")) for n in (2, 4, 6)] == [2, 4, 8]
+    assert wait(200, ("a",)) == 900
+
+
+def test_what_is_misconfigured_waits_a_minute_at_least() -> None:
+    for attempts, seconds in ((1, 60), (4, 60), (7, 128), (100, 900)):
+        move = next_move(Misconfigured(WHY), replace(DELIVERY, attempts=attempts), situation())
+        assert move.due == NOW + timedelta(seconds=seconds), attempts
+
+
+def test_resends_in_doubt_wait_longer_each_time_and_stop() -> None:
+    context = situation(when="resend")
+    waits = [
+        next_move(Uncertain(WHY), replace(DELIVERY, doubts=doubts, attempts=9), context).due
+        for doubts in range(4)
+    ]
+    assert waits == [NOW + timedelta(seconds=2), NOW + timedelta(seconds=4), None, None]
+
+
+def test_a_wait_that_would_end_with_the_message_is_its_end() -> None:
+    """To the second: at the moment of its expiry a message is expired."""
+    for left, status in ((2, Status.EXPIRED), (2.1, Status.DEFERRED)):
+        delivery = replace(DELIVERY, expires_at=NOW + timedelta(seconds=left))
+        assert next_move(Deferred(WHY), delivery, situation()).status is status
+        held = next_move(Uncertain(WHY), delivery, situation(when="resend")).status
+        assert held is (Status.UNCERTAIN if status is Status.EXPIRED else Status.DEFERRED)

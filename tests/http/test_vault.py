@@ -250,7 +250,8 @@ async def test_a_delivery_whose_month_was_erased_fails_and_says_so(
         0
     ]["deliveryId"]
     await database.pool.execute(
-        "UPDATE deliveries SET status = 'uncertain' WHERE id = $1", delivery
+        "UPDATE deliveries SET status = 'uncertain', next = '{snail_mail}' WHERE id = $1",
+        delivery,
     )
     decided = await client.post(
         f"/2281/deliveries/{delivery}/resolve", {"decision": "resend"}, X_Sent_By="joe01doe"
@@ -260,6 +261,8 @@ async def test_a_delivery_whose_month_was_erased_fails_and_says_so(
         f"/2281/status/delivery/{delivery}", lambda d: d["status"] == "FAILED"
     )
     assert found["reason"]["code"] == "erased"
+    message = (await client.get(f"/2281/status/messages/{said.messages[0]}")).json
+    assert len(message["deliveries"]) == 1, "nothing that can be read is left to fall back with"
 
 
 async def test_nothing_more_is_accepted_into_an_erased_month(ended: tuple[Said, Client]) -> None:

@@ -203,3 +203,6 @@ class SmallDisk:
 
     def make_read_only(self) -> None:
         run("mount", "-o", "remount,ro", self.folder)
+
+    def make_writable(self) -> None:
+        run("mount", "-o", "remount,rw", self.folder)

@@ -23,7 +23,7 @@ from tests.real.message_centre import MessageCentre
 from tests.real.openssh import OpenSsh
 from tests.real.postfix import Postfix
 from tests.real.samba import Samba
-from tests.real.server import LoginUser
+from tests.real.server import LoginUser, SmallDisk
 
 pytestmark = [pytest.mark.journey, pytest.mark.asyncio(loop_scope="session")]
 
@@ -161,6 +161,35 @@ async def test_a_batch_that_may_not_be_written_stops_no_other(
         return any((inbox / "Kultur").iterdir())
 
     await eventually(repeated, "the deferred one is repeated", 30)
+
+
+async def test_letters_say_that_the_printing_house_is_read_only(
+    set_up: SetUp, storage: StorageServer, inbox: Path
+) -> None:
+    stage = await set_up()
+    with SmallDisk(inbox / "disk", 1024) as disk:
+        disk.make_read_only()
+        account = {name: _plain(value) for name, value in storage.account(disk.folder).items()}
+        await serve(stage, {"snail_mail": {"accounts": {"house": account}}})
+        batch = str(uuid4())
+        made = await stage.call("POST", f"snail-mail?batchId={batch}", letter(1))
+        await stage.call("POST", f"snail-mail/batch/{batch}")
+        delivery = made.delivery_id
+
+        async def told() -> bool:
+            found = (await stage.call("GET", f"status/delivery/{delivery}")).body
+            code = found.get("handOver", {}).get("reason", {}).get("code")
+            return bool(found["lifecycle"] == "gathered" and code == "refused-access")
+
+        await eventually(told, "the letter says that its hand-over fails", 30)
+        disk.make_writable()
+
+        async def printed() -> bool:
+            found = (await stage.call("GET", f"status/delivery/{delivery}")).body
+            return bool(found["lifecycle"] == "sent" and "handOver" not in found)
+
+        await eventually(printed, "the letter is handed over", 30)
+        assert len([name for name in files(disk.folder) if name.endswith("KLAR")]) == 1
 
 
 def letter(number: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from utskick.domain.channel import Priority
 from utskick.domain.clock import utc_now
 from utskick.domain.ids import new_id
 from utskick.store.database import Database
-from utskick.store.queue import Jobs, enqueue
+from utskick.store.queue import Jobs, depth, enqueue
 
 LANES = ("sms:high", "sms:normal", "sms:bulk")
 PATIENCE = timedelta(seconds=30)
@@ -98,3 +99,47 @@ async def test_a_claim_reads_no_more_than_it_claims_however_many_wait(database: 
         )
     assert read < 500
     assert await database.pool.fetchval("SELECT count(*) FROM pgqueuer_log") == 0
+
+
+async def test_a_claim_passes_over_what_another_is_claiming_and_does_not_wait_for_it(
+    database: Database,
+) -> None:
+    """Two workers at once: neither gets the other's job, and neither is held up."""
+    first, second = await queued(database, (Priority.NORMAL, -60), (Priority.NORMAL, -5))
+    async with database.transaction() as connection:
+        assert await claimed(connection, 1) == [first]
+        async with asyncio.timeout(10):
+            assert await claimed(database.pool, 1) == [second]
+            assert await claimed(database.pool, 1) == []
+
+
+async def test_two_claims_at_once_of_what_a_silent_worker_left_share_it(database: Database) -> None:
+    await queued(database, (Priority.NORMAL, -5))
+    assert len(await claimed(database.pool, 1)) == 1
+    await database.pool.execute("UPDATE pgqueuer SET heartbeat = now() - interval '31 seconds'")
+    await database.pool.execute(
+        "SELECT pg_sleep(extract(epoch FROM pg_postmaster_start_time() - now()) + 5.1)"
+    )
+    patience = timedelta(seconds=5)
+    async with database.transaction() as connection:
+        assert len(await claimed(connection, 1, patience=patience)) == 1
+        async with asyncio.timeout(10):
+            assert await claimed(database.pool, 1, patience=patience) == []
+
+
+async def test_only_who_claimed_a_job_gives_it_back_or_removes_it(database: Database) -> None:
+    await queued(database, (Priority.NORMAL, -5))
+    owner, other = Jobs(database.pool, new_id()), Jobs(database.pool, new_id())
+    [job] = await owner.claim(LANES, 1, PATIENCE)
+    await other.finish([job.id])
+    await other.give_back([job.id])
+    assert await database.pool.fetchval("SELECT status FROM pgqueuer") == "picked"
+    await owner.give_back([job.id])
+    assert len(await claimed(database.pool, 1)) == 1
+
+
+async def test_the_depth_counts_what_is_due_and_what_is_later(database: Database) -> None:
+    await queued(database, (Priority.NORMAL, -60), (Priority.BULK, -5), (Priority.NORMAL, 3600))
+    found = await depth(database.pool)
+    assert (found.due, found.later) == (2, 1)
+    assert 60 <= found.age < 600

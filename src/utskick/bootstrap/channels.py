@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from utskick.channels.registry import CHANNELS, SPOKEN, TYPES
+from utskick.bootstrap.simulation import in_sandbox, simulates_all, without_accounts
+from utskick.channels.registry import CHANNELS, TYPES
 from utskick.configuration.channel_proxy import ChannelProxy
 from utskick.configuration.inheritance import ACCOUNTS, Configuration, SectionKind
 from utskick.configuration.toml_tables import read_tables, walk
@@ -44,18 +45,6 @@ class RetentionOfTypes(RetentionSection):
     known = TYPES
 
 
-def in_sandbox(settings: Settings) -> bool:
-    """Return whether the sandbox is on: by default, unless a channel has accounts of its own."""
-    if settings.sandbox.enabled is not None:
-        return settings.sandbox.enabled
-    values = (
-        value for _, _, _, value in walk(settings.configuration) if isinstance(value, Mapping)
-    )
-    return not any(settings.section(name).accounts for name in SPOKEN) and not any(
-        value.get(ACCOUNTS) for value in values
-    )
-
-
 def kinds_of(settings: Settings, place: SandboxAddresses | None) -> dict[str, SectionKind]:
     """Return the sections that units may configure, each with the service's own settings.
 
@@ -72,6 +61,8 @@ def kinds_of(settings: Settings, place: SandboxAddresses | None) -> dict[str, Se
             for member in type(section).model_fields
             if member in section.model_fields_set
         }
+        if simulates_all(settings):
+            given = without_accounts(given)
         if name in simulated and not given.get(ACCOUNTS):
             given = {
                 **simulated[name],
@@ -96,7 +87,10 @@ def kinds_of(settings: Settings, place: SandboxAddresses | None) -> dict[str, Se
 
 def _tables_of(settings: Settings, kinds: Mapping[str, SectionKind]) -> list[UnitSetting]:
     """Read the units' tables of the settings. Raises ``SettingsFault``."""
-    return read_tables(settings.configuration, kinds, (_RETENTION,))
+    tables = read_tables(settings.configuration, kinds, (_RETENTION,))
+    if not simulates_all(settings):
+        return tables
+    return [replace(table, value=without_accounts(table.value)) for table in tables]
 
 
 def configuration_of(settings: Settings, rows: Rows) -> Configuration:

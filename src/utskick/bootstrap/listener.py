@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from utskick.bootstrap import channels as channel_setup
+from utskick.bootstrap.simulation import in_sandbox
 from utskick.domain.errors import SettingsFault
 from utskick.http import app as api
 from utskick.http.context import ApiContext
@@ -72,7 +72,7 @@ def check_host(settings: Settings) -> None:
     """Require loopback in the sandbox, and with authentication off. Raises ``SettingsFault``."""
     if is_loopback(settings.http.host):
         return
-    if channel_setup.in_sandbox(settings):
+    if in_sandbox(settings):
         raise SettingsFault(
             f"http.host is {settings.http.host}, but the sandbox may only listen on {HOST}: its"
             " simulated providers have no authentication"

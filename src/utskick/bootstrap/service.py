@@ -17,6 +17,7 @@ from utskick.auth.sandbox_client import SandboxClient
 from utskick.auth.settings import AuthSection
 from utskick.bootstrap import channels as channel_setup
 from utskick.bootstrap.listener import listen, server_of, stop_signal, stop_wanted
+from utskick.bootstrap.simulation import check_simulated, in_sandbox
 from utskick.bootstrap.worker import collect_rarely, worker_of, working
 from utskick.channels.registry import CHANNELS, TYPES
 from utskick.directory.settings import DirectorySection
@@ -46,6 +47,7 @@ from utskick.store.database import FAULTS, PASSING, Database
 from utskick.store.embedded import Embedded
 from utskick.store.embedded_watch import EmbeddedWatch
 from utskick.store.history.conversations import Conversations
+from utskick.store.history.hand_overs import HandOvers
 from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
 from utskick.store.messages.withdrawals import Withdrawals
@@ -219,6 +221,7 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         progress=p.progress,
         conversations=Conversations(p.database),
         circuits=Circuits(p.database),
+        hand_overs=HandOvers(p.database),
         resolutions=Resolutions(p.database),
         withdrawals=Withdrawals(p.database),
         directory=p.setup.people.tables,
@@ -234,7 +237,7 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         sync_wait=settings.http.sync_wait,
         rate=settings.http.rate,
         publisher=_publisher(settings, p.api_url),
-        notice=NOTICE if channel_setup.in_sandbox(settings) else None,
+        notice=NOTICE if in_sandbox(settings) else None,
         ready=p.health.look,
     )
 
@@ -249,13 +252,14 @@ def _publisher(settings: Settings, api_url: str) -> Publisher:
 async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
     """Run the API, with the sandbox if it is on, and with a worker if ``work`` is true."""
     async with AsyncExitStack() as stack:
+        check_simulated(settings)
         listener = listen(settings)
         stack.callback(listener.close)
         api_url = f"http://{settings.http.host}:{listener.getsockname()[1]}"
         guard = guard_of(settings)
         database = await stack.enter_async_context(opened(settings, guard))
         sandbox: SandboxServer | None = None
-        if channel_setup.in_sandbox(settings):
+        if in_sandbox(settings):
             sandbox = SandboxServer(_place(settings, api_url))
             await sandbox.start()
             stack.push_async_callback(sandbox.close)
@@ -272,7 +276,7 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             worker = worker_of(settings, database, channels, webhooks, checks)
             parts.append(await stack.enter_async_context(working(worker)))
         health = BoundedHealth(
-            Readiness(database, checks, database.clock).look,
+            Readiness(database, channels, checks, database.clock).look,
             StorageProbe(database),
             {"clock": database.clock.health, "restore": guard.health},
         )
@@ -306,16 +310,17 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
 
 async def work(settings: Settings) -> None:
     """Run a worker process until SIGTERM or SIGINT."""
+    check_simulated(settings)
     signalled = stop_signal()
     async with opened(settings, guard_of(settings)) as database:
-        if channel_setup.in_sandbox(settings) and 0 in settings.sandbox.ports:
+        if in_sandbox(settings) and 0 in settings.sandbox.ports:
             raise SettingsFault(
                 "a worker cannot find a sandbox on arbitrary free ports: set sandbox.http_port,"
                 " smtp_port, https_port and sftp_port"
             )
         place = (
             _place(settings, f"http://{settings.http.host}:{settings.http.port}")
-            if channel_setup.in_sandbox(settings)
+            if in_sandbox(settings)
             else None
         )
         if place is not None:
@@ -339,7 +344,7 @@ async def _sandbox_client(settings: Settings, database: Database) -> Path | None
     if not settings.section("auth").embedded or settings.database.url is not None:
         return None
     client = SandboxClient(database, tuple(CHANNELS), settings.municipalities, utc_now)
-    if channel_setup.in_sandbox(settings):
+    if in_sandbox(settings):
         return await client.ensure(settings.data.folder.expanduser().absolute())
     await client.revoke()
     return None

@@ -11,6 +11,12 @@ from rich.table import Table
 
 from utskick import bootstrap
 from utskick.bootstrap import channels as channel_setup
+from utskick.bootstrap.simulation import (
+    check_simulated,
+    in_sandbox,
+    real_accounts,
+    simulates_all,
+)
 from utskick.channels.registry import SPOKEN
 from utskick.cli.check_auth import check_auth
 from utskick.cli.check_result import SECONDS, CheckResult, Grade
@@ -18,6 +24,7 @@ from utskick.cli.check_storage import UNUSABLE, check_database, check_key, unusa
 from utskick.configuration.inheritance import Configuration
 from utskick.directory import setup as directory_setup
 from utskick.directory.empty import EMPTY_DIRECTORY
+from utskick.domain.account_label import label_of
 from utskick.domain.channel import AccountHealth, Channel
 from utskick.domain.errors import ConfigurationBroken, SettingsFault, UtskickError
 from utskick.domain.unit import Unit
@@ -58,17 +65,25 @@ async def run_checks(config: Path | None) -> list[CheckResult]:
 
 
 def _check_sandbox(settings: Settings) -> CheckResult:
-    if not channel_setup.in_sandbox(settings):
+    if not in_sandbox(settings):
         return CheckResult("sandbox", Grade.OK, "off: messages are delivered to real recipients")
-    simulated = [name for name in SPOKEN if not settings.section(name).accounts]
+    try:
+        check_simulated(settings)
+    except SettingsFault as fault:
+        return CheckResult("sandbox", Grade.FAULT, fault.detail, "it does not start like this")
+    simulated = [
+        name for name in SPOKEN if simulates_all(settings) or not settings.section(name).accounts
+    ]
     if not simulated:
         return CheckResult(
             "sandbox",
             Grade.OK,
-            "on, but every channel has provider accounts: messages are delivered to real "
-            "recipients",
+            "on, but every channel has provider accounts on this machine: their providers decide"
+            " what leaves it",
         )
     detail = f"on: {', '.join(simulated)} simulated; nothing leaves the machine"
+    if simulates_all(settings) and (real := real_accounts(settings)):
+        detail += f"; unused: {', '.join(real)}"
     return CheckResult(
         "sandbox",
         Grade.WARNING,
@@ -86,9 +101,9 @@ async def _check_channel(
     except (UtskickError, OSError) as fault:
         return [CheckResult(name, Grade.FAULT, str(fault), f"correct [{name}]")]
     results = await _check_accounts(channel)
-    if settings.section(name).accounts:
+    if settings.section(name).accounts and not simulates_all(settings):
         return results
-    if channel_setup.in_sandbox(settings):
+    if in_sandbox(settings):
         return [CheckResult(name, Grade.OK, "simulated by the sandbox"), *results]
     if not results:
         return [
@@ -117,7 +132,9 @@ async def _check_accounts(channel: Channel) -> list[CheckResult]:
         ]
     return [
         _health_result(
-            f"{channel.name} / {health.account}", health, _setting_of(channel.name, health.account)
+            f"{channel.name} / {label_of({channel.name: channel}, health.account)}",
+            health,
+            _setting_of(channel.name, health.account),
         )
         for health in results
     ]
@@ -126,11 +143,7 @@ async def _check_accounts(channel: Channel) -> list[CheckResult]:
 def _setting_of(channel: str, account: str) -> str:
     """Return where an account is set; the accounts of a unit carry the unit after an @."""
     name, _, unit = account.partition("@")
-    return (
-        f"`utskick configuration list {unit.partition('.')[0]}`"
-        if unit
-        else f"[{channel}.accounts.{name}]"
-    )
+    return f"`utskick configuration list {unit[:4]}`" if unit else f"[{channel}.accounts.{name}]"
 
 
 def _health_result(name: str, health: AccountHealth, table: str) -> CheckResult:

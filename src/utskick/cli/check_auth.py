@@ -9,7 +9,7 @@ from utskick import bootstrap
 from utskick.auth.discovery import DiscoveryFault, KeysUnavailable, RemoteKeys
 from utskick.auth.sandbox_client import NAME
 from utskick.auth.settings import AuthSection, IssuerSection
-from utskick.bootstrap import channels as channel_setup
+from utskick.bootstrap.simulation import in_sandbox
 from utskick.cli.check_result import SECONDS, CheckResult, Grade
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import SettingsFault
@@ -168,7 +168,7 @@ def _check_signing_keys(keys: list[SigningKeyState]) -> CheckResult:
 
 def _check_clients(settings: Settings, clients: list[str]) -> CheckResult:
     """Check that a client exists; the sandbox client is revoked at a start without sandbox."""
-    simulated = channel_setup.in_sandbox(settings)
+    simulated = in_sandbox(settings)
     able = clients if simulated else [client for client in clients if client != NAME]
     if able:
         return CheckResult("clients", Grade.OK, f"{len(able)} may request tokens")

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from utskick import bootstrap
 from utskick.bootstrap import channels as channel_setup
+from utskick.bootstrap.simulation import in_sandbox
 from utskick.cli import console
 from utskick.cli.audit import entry_of
 from utskick.cli.client import login
@@ -124,7 +125,7 @@ def show(
         for member, (value, setting) in sorted(
             redaction.effective(watcher.now, section, unit).items()
         ):
-            if member == ACCOUNTS and not value and channel_setup.in_sandbox(settings):
+            if member == ACCOUNTS and not value and in_sandbox(settings):
                 value = "simulated by the sandbox"
             text = (
                 value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)

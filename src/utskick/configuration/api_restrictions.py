@@ -57,6 +57,14 @@ def elsewhere(value: Any, place: str) -> str | None:
     return None
 
 
+def has_address(value: Any) -> bool:
+    """Return whether an account names a peer, including by default."""
+    return any(
+        isinstance(text, str) and name in ADDRESSES | HOSTS
+        for _, name, text in _walk(value, "", whole=True)
+    )
+
+
 def _is_here(text: str) -> bool:
     try:
         return is_this_machine(urlsplit(text if "://" in text else f"//{text}").hostname or "")

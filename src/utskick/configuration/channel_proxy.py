@@ -165,11 +165,12 @@ class ChannelProxy:
     def _use(self, configuration: Configuration, carriers: dict[Path, _Instance | None]) -> None:
         self._configuration, self._carriers, self._units = configuration, carriers, {}
         self._names = {}
-        accounts = dict[str, Account]()
+        accounts, labels = dict[str, Account](), configuration.labels(self.name)
         for instance in (self._base, *carriers.values()):
             for account in instance.channel.accounts if instance is not None else ():
                 if instance is not None and account.name not in accounts:
-                    accounts[account.name], self._names[account.name] = account, instance
+                    self._names[account.name] = instance
+                    accounts[account.name] = _labelled(account, labels)
         self.accounts = tuple(accounts.values())
         self._only = self._base.channel if configuration.is_unset(self.name) else None
 
@@ -182,9 +183,8 @@ class ChannelProxy:
                 return old
             channel = self._make(value)
         except (ConfigurationBroken, ValidationError, UtskickError, OSError, ValueError) as fault:
-            log.error(
-                "configuration-broken", channel=self.name, unit=path[-1].tag, fault=_redacted(fault)
-            )
+            unit, redacted = path[-1].label, _redacted(fault)
+            log.error("configuration-broken", channel=self.name, unit=unit, fault=redacted)
             return None
         if self._keep is not None:
             channel.report_to(self._keep)
@@ -329,14 +329,14 @@ class ChannelProxy:
             for healths in await asyncio.gather(*map(_check, instances))
             for health in healths
         }
-        broken = [path[-1].tag for path, instance in self._carriers.items() if instance is None]
+        broken = [path[-1].label for path, instance in self._carriers.items() if instance is None]
         return [
             *results.values(),
             *(
                 AccountHealth(
-                    f"configuration@{tag}", ok=False, sentence="it is not valid; see the log"
+                    f"configuration@{unit}", ok=False, sentence="it is not valid; see the log"
                 )
-                for tag in broken
+                for unit in broken
             ),
         ]
 
@@ -363,6 +363,11 @@ class ChannelProxy:
         }
         closing = (instance.channel.close() for instance in instances.values())
         await asyncio.gather(*closing, *tuple(_closing))
+
+
+def _labelled(account: Account, labels: Mapping[str, str]) -> Account:
+    name, _, tag = account.name.partition("@")
+    return replace(account, label=f"{name}@{labels[tag]}") if tag in labels else account
 
 
 async def _check(instance: _Instance) -> list[AccountHealth]:

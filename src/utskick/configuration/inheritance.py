@@ -118,6 +118,10 @@ class Configuration:
     def is_unreadable(self, unit: Unit, section: str) -> bool:
         return (unit, section) in self._unreadable
 
+    def labels(self, section: str) -> dict[str, str]:
+        """Return the units' names for people by the tag that ends their accounts' names."""
+        return {unit.tag: unit.label for unit in self._settings[section]}
+
     def is_unset(self, section: str) -> bool:
         """Return whether no unit configures the section."""
         return not self._settings[section]

@@ -177,7 +177,8 @@ class Account:
     """One provider account, with its limits.
 
     ``rate``: calls, or what else ``units`` counts, a second; None without limit. ``reports``:
-    whether it calls back, so that a report may arrive before its delivery has settled.
+    whether it calls back, so that a report may arrive before its delivery has settled. ``label``:
+    its name for people, where that is another one.
     """
 
     name: str
@@ -186,6 +187,7 @@ class Account:
     concurrency: int
     rate: float | None = None
     reports: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

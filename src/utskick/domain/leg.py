@@ -22,12 +22,15 @@ class Leg:
 
     ``content``: members as the receiving channel's own content has them. ``attachments``: positions
     of its attachments among those of the request. ``deferred``: members whose faults count only
-    when the leg is used, because that is not known at acceptance.
+    when the leg is used, because that is not known at acceptance. ``spared``: members whose faults
+    do not refuse the request, as another leg carries the same; the channel finds them again before
+    the attempt, and rejects it. Not stored.
     """
 
     content: Mapping[str, Any]
     attachments: tuple[int, ...] = ()
     deferred: tuple[str, ...] = ()
+    spared: tuple[str, ...] = ()
 
 
 def stored(content: Mapping[str, Any], legs: Mapping[str, Leg]) -> dict[str, Any]:

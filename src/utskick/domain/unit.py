@@ -57,6 +57,12 @@ class Unit:
             tag += f".{hashlib.sha256(self.department.encode()).hexdigest()[:8]}"
         return tag
 
+    @property
+    def label(self) -> str:
+        """The suffix of its accounts' names for people: ``2281/2120002411/Skola``."""
+        named = (self.municipality_id, self.organization_number, self.department)
+        return "/".join(name for name in named if name is not None)
+
     def __str__(self) -> str:
         named = (
             self.municipality_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -25,13 +26,20 @@ _UNKNOWN: Final = Reason("provider-fault", "the provider gave no usable answers"
 class CircuitLog:
     """The open circuits of one worker. ``changed`` is called when one opens, stays open or closes.
 
-    Nothing is written while none changes.
+    Nothing is written while none changes. ``label``: an account's name for people, in the log.
     """
 
-    def __init__(self, database: Database, worker_id: UUID, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        worker_id: UUID,
+        clock: Clock,
+        label: Callable[[str], str] = str,
+    ) -> None:
         self._rows = Circuits(database)
         self._worker_id = worker_id
         self._clock = clock
+        self._label = label
         self._open: dict[tuple[str, str, str | None], OpenCircuit] = {}
         self._events: list[CircuitEvent] = []
         self._is_written = True
@@ -46,7 +54,7 @@ class CircuitLog:
         if breaker.is_closed:
             if known is not None:
                 seconds = round((now - known.since).total_seconds(), 1)
-                log.info("circuit-closed", **_named(known), open_seconds=seconds)
+                log.info("circuit-closed", **self._named(known), open_seconds=seconds)
                 self._events.append(CircuitEvent(now, *key, False, known.reason.code))
         else:
             found = OpenCircuit(
@@ -60,7 +68,7 @@ class CircuitLog:
                 self._events.append(CircuitEvent(now, *key, True, found.reason.code))
                 log.warning(
                     "circuit-opened",
-                    **_named(found),
+                    **self._named(found),
                     reason=found.reason.code,
                     retry_seconds=round(breaker.opens_in, 1),
                 )
@@ -97,7 +105,6 @@ class CircuitLog:
                 log.exception("circuit-log-fault")
                 return
 
-
-def _named(circuit: OpenCircuit) -> dict[str, str]:
-    names = {"channel": circuit.channel, "account": circuit.account}
-    return names | ({"destination": circuit.destination} if circuit.destination else {})
+    def _named(self, circuit: OpenCircuit) -> dict[str, str]:
+        names = {"channel": circuit.channel, "account": self._label(circuit.account)}
+        return names | ({"destination": circuit.destination} if circuit.destination else {})

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 
+from utskick.domain.account_label import label_of
 from utskick.domain.channel import Channel, Draft, RequestContext
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
@@ -22,6 +23,7 @@ from utskick.domain.preparation import Gathered, Prepared, Ready, Route, Routed
 from utskick.domain.status import Status
 from utskick.engine.accounts import AccountLimitsMap, Wait
 from utskick.engine.failpoints import Failpoints
+from utskick.engine.hand_overs import log_hand_over
 from utskick.engine.receipts import Receipts
 from utskick.engine.retry import Policy, RetryContext, carriers, next_move, unsent
 from utskick.engine.turns import Turns
@@ -96,12 +98,11 @@ class Dispatch:
             await self._finished.put(job.id)
         elif loaded.erased:
             reason = Reason("erased", "its content was erased before a provider accepted it")
-            await self._settle(
-                job, replace(delivery, next=()), unsent(Status.FAILED, reason, delivery), None
-            )
+            erased = replace(loaded, delivery=replace(delivery, next=()))
+            await self._settle(job, erased, unsent(Status.FAILED, reason, delivery), None)
         elif now >= delivery.expires_at:
             reason = Reason("expired", "it expired before a provider accepted it")
-            await self._settle(job, delivery, unsent(Status.EXPIRED, reason, delivery), None)
+            await self._settle(job, loaded, unsent(Status.EXPIRED, reason, delivery), None)
         else:
             await self._advance(job, loaded)
 
@@ -187,7 +188,7 @@ class Dispatch:
             )
             await self._settle(
                 job,
-                delivery,
+                loaded,
                 next_move(Rejected(reason), delivery, self._retry_context(loaded, "", ())),
                 None,
             )
@@ -224,7 +225,7 @@ class Dispatch:
     ) -> None:
         loaded, outcome = sent
         move = next_move(outcome, loaded.delivery, self._retry_context(loaded, account, able))
-        await self._settle(job, loaded.delivery, move, account)
+        await self._settle(job, loaded, move, account)
 
     async def _send_begun(
         self, job: Job, loaded: ClaimedDelivery, account: str
@@ -262,7 +263,7 @@ class Dispatch:
             log.exception(
                 "adapter-fault",
                 channel=channel.name,
-                account=account,
+                account=label_of(self._context.channels, account),
                 delivery=str(loaded.delivery.id),
             )
             return Uncertain(
@@ -286,27 +287,29 @@ class Dispatch:
         )
         able = carriers(channel.able(loaded.draft), delivery)
         move = next_move(outcome, delivery, self._retry_context(loaded, account, able))
-        await self._settle(job, delivery, move, account)
+        await self._settle(job, loaded, move, account)
 
-    async def _settle(self, job: Job, delivery: Delivery, move: Move, account: str | None) -> None:
+    async def _settle(
+        self, job: Job, loaded: ClaimedDelivery, move: Move, account: str | None
+    ) -> None:
+        delivery = loaded.delivery
         reports = (
             account is not None
             and move.status in (Status.SENT, Status.UNCERTAIN)
             and self._reports(delivery, account)
         )
-        await self._record(
-            job,
-            Settlement(
-                delivery,
-                delivery.attempts,
-                move,
-                job.id,
-                account,
-                self._context.clock(),
-                reports=reports,
-                types=self._types,
-            ),
+        settlement = Settlement(
+            delivery,
+            delivery.attempts,
+            move,
+            job.id,
+            account,
+            self._context.clock(),
+            reports=reports,
+            types=self._types,
         )
+        await self._record(job, settlement)
+        log_hand_over(loaded, settlement)
 
     async def _record(self, job: Job, settlement: Settlement) -> None:
         delivery, move, account = settlement.delivery, settlement.move, settlement.account

@@ -122,7 +122,7 @@ class Intake:
             faults += [
                 Violation(_as_in_request(fault.field, leg.attachments), fault.message)
                 for fault in found
-                if fault.field not in leg.deferred
+                if fault.field not in (*leg.deferred, *leg.spared)
             ]
         return faults
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from utskick.domain.account_label import label_of
 from utskick.domain.channel import Account, AccountHealth, Channel
 from utskick.domain.clock import Clock
 
@@ -42,7 +43,7 @@ class ProviderChecks:
             if self._checked is None or now - self._checked > _CHECK_EVERY or not same:
                 self._checked, self._accounts = now, accounts
                 self._found = {
-                    f"{channel.name}/{health.account}": _shown(health)
+                    f"{channel.name}/{label_of(self._channels, health.account)}": _shown(health)
                     for channel in self._channels.values()
                     for health in await channel.look()
                 }

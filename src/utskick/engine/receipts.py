@@ -6,9 +6,11 @@ Early, late, doubled and unknown ones are all stored and harmless.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from utskick.domain.account_label import stored_name
 from utskick.domain.channel import Channel, ProviderCallback
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
@@ -36,10 +38,11 @@ class Receipts:
     async def take(self, channel_name: str, hook: ProviderCallback) -> int:
         """Verify, store and apply the receipts of a call. Returns how many it held."""
         channel = self._channels.get(channel_name)
-        if channel is None or all(account.name != hook.account for account in channel.accounts):
+        account = stored_name(channel.accounts, hook.account) if channel is not None else None
+        if channel is None or account is None:
             raise NotFound("no provider account of that name takes delivery reports here")
-        found = channel.read_receipt(hook)
-        await self.keep(channel_name, hook.account, found)
+        found = channel.read_receipt(replace(hook, account=account))
+        await self.keep(channel_name, account, found)
         return len(found)
 
     async def keep(self, channel_name: str, account: str, found: Sequence[Receipt]) -> None:

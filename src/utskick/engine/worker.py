@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 
 import structlog
 
+from utskick.domain.account_label import label_of
 from utskick.domain.channel import Channel, Priority
 from utskick.domain.clock import Clock
 from utskick.domain.ids import new_id
@@ -94,7 +96,7 @@ class Worker:
         self._options = options or WorkerOptions()
         self._jobs = Jobs(database.pool, self.id)
         self._deliveries = Deliveries(database)
-        self._circuits = CircuitLog(database, self.id, clock)
+        self._circuits = CircuitLog(database, self.id, clock, partial(label_of, channels))
         self.limits = AccountLimitsMap(channels, monotonic, self._circuits.changed)
         receipts = Receipts(database, channels, clock)
         self._print_batches = PrintBatches(database)

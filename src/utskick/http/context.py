@@ -23,6 +23,7 @@ from utskick.outgoing.webhooks import WebhookClient
 from utskick.store.administration.circuits import Circuits
 from utskick.store.database import Database
 from utskick.store.history.conversations import Conversations
+from utskick.store.history.hand_overs import HandOvers
 from utskick.store.history.status import History
 from utskick.store.messages.resolutions import Resolutions
 from utskick.store.messages.withdrawals import Withdrawals
@@ -70,6 +71,7 @@ class ApiContext:
     progress: Progress
     conversations: Conversations
     circuits: Circuits
+    hand_overs: HandOvers
     resolutions: Resolutions
     withdrawals: Withdrawals
     directory: DatabaseDirectory

@@ -204,8 +204,11 @@ def _content_fault(content: dict[str, Any]) -> tuple[str, str] | None:
     if not isinstance(content.get("subject"), str) or content.get("type") not in (
         "invoice",
         "invoice.reminder",
+        "letter",
     ):
         return "40000", "Validation failed"
+    if (content["type"] == "letter") is ("payment_multiple_options" in content):
+        return "40000", "Validation failed: only an invoice, and every one, has a payment"
     parts = content.get("parts")
     if not isinstance(parts, list) or not parts:
         return "40000", "Validation failed: parts"
@@ -237,7 +240,8 @@ def _payment_fault(payment: Any) -> tuple[str, str] | None:
     if not str(payment.get("account", "")).isdigit():
         return "40021", "Bank account not accepted"
     for option in payment.get("options") or [{}]:
-        if not isinstance(option.get("amount"), str) or not _AMOUNT.match(option["amount"]):
+        amount = option.get("amount")
+        if not isinstance(amount, str) or not _AMOUNT.match(amount) or float(amount) < 1:
             return "40042", "Amount not accepted"
         if option.get("type") == "SE_OCR" and not str(option.get("reference", "")).isdigit():
             return "40044", "OCR not accepted"

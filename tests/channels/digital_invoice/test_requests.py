@@ -66,6 +66,7 @@ def test_a_right_invoice_is_planned_and_shown_as_it_was_asked_for(town: Town) ->
     [
         ({"amount": 0}, "details.amount", "must be greater than 0"),
         ({"amount": -3}, "details.amount", "must be greater than 0"),
+        ({"amount": 0.99}, "details.amount", "must be at least 1: Kivra takes no lower payment"),
         ({"amount": 1.005}, "details.amount", "must not have more than two decimals"),
         (
             {"dueDate": "2026-11-24"},

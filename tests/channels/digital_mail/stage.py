@@ -63,8 +63,10 @@ def result(delivered: str, recipient: str = NUMBER) -> Reply:
     )
 
 
-def fault(code: int = 5000, call_id: str = TRANS_ID) -> Reply:
-    said = f"<ErrorCode>{code}</ErrorCode><Description>x</Description><CallId>{call_id}</CallId>"
+def fault(code: int = 5000, call_id: str = TRANS_ID, words: str = "x") -> Reply:
+    said = (
+        f"<ErrorCode>{code}</ErrorCode><Description>{words}</Description><CallId>{call_id}</CallId>"
+    )
     detail = f'<applicationFault xmlns="{C3}">{said}</applicationFault>'
     return soap(
         f"<soap:Fault><faultcode>soap:Server</faultcode><faultstring>x</faultstring><detail>{detail}</detail></soap:Fault>",
@@ -72,9 +74,9 @@ def fault(code: int = 5000, call_id: str = TRANS_ID) -> Reply:
     )
 
 
-def plain_fault(who: str) -> Reply:
+def plain_fault(who: str, words: str = "x") -> Reply:
     return soap(
-        f"<soap:Fault><faultcode>soap:{who}</faultcode><faultstring>x</faultstring></soap:Fault>",
+        f"<soap:Fault><faultcode>soap:{who}</faultcode><faultstring>{words}</faultstring></soap:Fault>",
         500,
     )
 

@@ -13,16 +13,21 @@ from typing import Any
 import pytest
 
 from tests.channels.digital_mail.pki import ORGANIZATION
-from tests.channels.digital_mail.stage import ANNA, NUMBER, OTHER, Stage
+from tests.channels.digital_mail.stage import ANNA, KIVRA, NUMBER, OTHER, Stage
 from tests.channels.digital_mail.test_reachability import BO, CARIN
 from tests.contracts.faulty_server import text
+from utskick.channels.digital_mail.channel import build
 from utskick.channels.digital_mail.mailboxes import RegisterUnavailable
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
+from utskick.channels.digital_mail.settings import DigitalMailSettings
+from utskick.directory.empty import EmptyDirectory
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Account, Channel, Draft, Plan, Priority, RequestContext
+from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
-from utskick.domain.outcome import Deferred, Reason, Sent
+from utskick.domain.outcome import Deferred, Reason, Rejected, Sent
+from utskick.domain.preparation import Ready
 from utskick.domain.recipient import Recipient
 
 PDF = b"%PDF-1.7 beslut"
@@ -191,6 +196,12 @@ async def test_the_limit_is_exact(stage: Stage) -> None:
     assert violation.message.startswith(
         "Message is too big to be sent as a digital mail: its envelope would be 20971"
     )
+    # Also before an attempt, to the byte: of a letter, which then goes on paper.
+    asked = len(stage.questions)
+    outcome = await stage.send(new_id(), (await refusals(most))[0])
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == Reason("too-large-for-mailbox", violation.message)
+    assert (len(stage.questions), stage.envelopes) == (asked, [])
     assert isinstance(await stage.send(new_id(), (await refusals(least))[0]), Sent)
     assert 2_097_152 - 4 < len(stage.envelopes[0]) <= 2_097_152
 
@@ -382,3 +393,38 @@ async def test_a_repeat_is_the_same_though_it_is_completed_anew_by_other_setting
     assert isinstance(await stage.send(key, changed.completed(handed_over()), changed), Sent)
     assert isinstance(await stage.send(key, handed_over(), changed), Sent)
     assert stage.envelopes[0] == stage.envelopes[1] == stage.envelopes[2]
+
+
+async def test_of_several_accounts_of_an_organisation_the_operators_one_is_used(
+    stage: Stage,
+) -> None:
+    """Also in the query; and where none has it, the first account's reason is told."""
+    host = f"127.0.0.1:{stage.port}"
+    accounts = {
+        "first": stage.settings(operators={KIVRA: {"name": "Kivra", "hosts": [host]}}),
+        "second": {
+            **stage.settings(operators={OTHER: {"name": "Min myndighetspost", "hosts": [host]}}),
+            "priority": 2,
+        },
+    }
+    section = DigitalMailSettings.model_validate({"accounts": accounts})
+    context = RequestContext("2281", ORGANIZATION)
+    for supplier, account in ((KIVRA, "first"), (OTHER, "second")):
+        stage.reachability[NUMBER] = {"supplier": supplier}
+        channel = build(section, Neighbours(stage.people, EmptyDirectory()), stage.clock)
+        stage.channels.append(channel)
+        key = new_id()
+        prepared = await channel.prepare(stage.draft(), key)
+        assert isinstance(prepared, Ready)
+        draft = replace(stage.draft(), frozen=prepared.frozen)
+        assert channel.able(draft) == (account,)
+        assert isinstance(await channel.send(draft, key, account), Sent)
+        [query] = channel.questions
+        [said] = await query.ask(MailboxesRequest([ANNA]), context)
+        assert said["reachable"]
+    stage.reachability[NUMBER] = {"supplier": "165500000000"}
+    channel = build(section, Neighbours(stage.people, EmptyDirectory()), stage.clock)
+    stage.channels.append(channel)
+    outcome = await channel.prepare(stage.draft(), new_id())
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.code == "unsupported-operator"

@@ -30,7 +30,7 @@ from tests.contracts.faulty_server import text
 from tests.contracts.provider import ProviderContract
 from utskick.domain.attachment import Attachment
 from utskick.domain.ids import new_id
-from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Rejected, Sent, Uncertain
 from utskick.domain.preparation import Ready
 
 
@@ -79,6 +79,74 @@ async def test_a_fault_is_logged_with_its_code_and_call_id_and_nothing_personal(
     assert [(line["code"], line["call_id"]) for line in lines] == [(5000, TRANS_ID)]
     assert NUMBER not in str(lines)
     assert "Hej" not in str(lines)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code", "sentence"),
+    [
+        (
+            fault(5003, words=f"Sender is not authorized for {NUMBER}"),
+            Misconfigured,
+            "sender-refused",
+            f"the sending organisation has no permission there: Sender is not authorized for … (call {TRANS_ID})",
+        ),
+        (
+            fault(5003, words="Avsändaren saknar behörighet"),
+            Misconfigured,
+            "sender-refused",
+            f"the sending organisation has no permission there: Avsändaren saknar behörighet (call {TRANS_ID})",
+        ),
+        (
+            fault(5000, words="Database is closed"),
+            Deferred,
+            "application-fault",
+            f"the mailbox operator reported an application fault: Database is closed (call {TRANS_ID})",
+        ),
+        (
+            plain_fault("Server", f"Avsändare ej godkänd: {NUMBER}"),
+            Misconfigured,
+            "sender-refused",
+            "the sending organisation has no permission there: Avsändare ej godkänd: …",
+        ),
+        (
+            plain_fault("Client", f"value '{NUMBER}' of RecipientId is not valid"),
+            Rejected,
+            "refused",
+            "the call was rejected as invalid (SOAP fault Client): value … of RecipientId is not valid",
+        ),
+    ],
+)
+async def test_the_operators_words_are_in_the_reason(
+    stage: Stage, answer: Any, kind: type, code: str, sentence: str
+) -> None:
+    stage.replies["well"] = answer
+    outcome = await stage.send(new_id())
+    assert isinstance(outcome, kind)
+    assert (outcome.reason.code, outcome.reason.sentence) == (code, sentence)
+    assert getattr(outcome, "concerns", None) is not Concern.ACCOUNT
+
+
+async def test_the_settings_say_what_an_operators_codes_mean(stage: Stage) -> None:
+    operator = {
+        "name": "Kivra",
+        "hosts": [f"127.0.0.1:{stage.port}"],
+        "fault_codes": {"5001": "message", "5003": "sender"},
+    }
+    channel = stage.channel_with(operators={KIVRA: operator})
+    key = new_id()
+    prepared = await channel.prepare(stage.draft(), key)
+    assert isinstance(prepared, Ready)
+    draft = replace(stage.draft(), frozen=prepared.frozen)
+    outcomes = []
+    for code in (5001, 5003, 5002):
+        stage.replies["well"] = fault(code)
+        outcomes.append(await channel.send(draft, key, "mm"))
+    kinds = [(type(o), o.reason.code, o.reason.provider_code) for o in outcomes]  # type: ignore[union-attr]
+    assert kinds == [
+        (Rejected, "refused", "5001"),
+        (Misconfigured, "sender-refused", "5003"),
+        (Deferred, "application-fault", "5002"),
+    ]
 
 
 BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><a>&b;</a>'

@@ -146,6 +146,7 @@ async def test_the_same_recipient_is_asked_for_once_and_remembered_for_a_while(
         (text(200, "<html>"), Deferred, "register-silent"),
         (text(200, BOMB), Deferred, "register-silent"),
         (fault(5001), Deferred, "register-fault"),
+        (fault(5001, words="Sender not authorized"), Misconfigured, "sender-refused"),
         (plain_fault("Client"), Misconfigured, "register-refuses"),
         (text(403, ""), Misconfigured, "refused-login"),
         (text(429, "", Retry_After="30"), Deferred, "throttled"),

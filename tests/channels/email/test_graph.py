@@ -158,6 +158,13 @@ class TestGraph(ProviderContract):
         return stage
 
 
+async def test_microsofts_words_and_request_id_are_in_the_reason(stage: GraphStage) -> None:
+    await stage.misbehave("refuse")
+    outcome = await stage.send(new_id())
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.sentence.endswith(": … is not valid")
+
+
 async def test_the_request_is_the_one_that_microsoft_documents(stage: GraphStage) -> None:
     key = new_id()
     assert await stage.send(key, headers={"References": ["<a@b.se>"]}) == Sent("7e6b0c2d")

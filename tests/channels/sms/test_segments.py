@@ -126,3 +126,14 @@ def test_what_the_notice_offers_can_be_said_in_gsm7() -> None:
     for character, plain in TYPOGRAPHIC.items():
         assert measure(character).encoding == "UCS-2"
         assert measure(plain).encoding == "GSM-7"
+
+
+@pytest.mark.parametrize("edge", ["\U00010000", "\U000103ff", "\U0010fc00", "\U0010ffff"])
+def test_a_character_of_two_units_is_never_cut(edge: str) -> None:
+    """Also the first and the last of those that UTF-16 writes as two."""
+    for before in ("", "a"):
+        text = before + edge * 80
+        assert "".join(split(text)) == text
+        assert all(piece.encode("utf-16-be", "surrogatepass") for piece in split(text))
+        for piece in split(text):
+            piece.encode()  # a half of a character could not be

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import pikepdf
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -110,6 +111,31 @@ def test_a_page_that_is_not_a4_is_named_with_its_size() -> None:
     assert seen(mixed) == ("page 3 is 148 x 210 mm, not A4 (210 x 297 mm)",)
 
 
+@pytest.mark.parametrize("off", [-1, 1])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_page_may_differ_from_a4_by_three_millimetres(side: int, off: int) -> None:
+    near, far = list(pdfs.A4), list(pdfs.A4)
+    near[side] += off * 2.9
+    far[side] += off * 3.1
+    assert seen(letter(size=(near[0], near[1]))) == ()
+    assert seen(letter(size=(far[0], far[1]))) == (
+        f"page 1 is {far[0]:.0f} x {far[1]:.0f} mm, not A4 (210 x 297 mm)",
+    )
+
+
+def test_what_is_printed_is_the_crop_box() -> None:
+    """A media box with trim marks around an A4 page; and an A4 sheet of which half is shown."""
+
+    def cropped(media: tuple[float, float], crop: tuple[float, float]) -> bytes:
+        def crop_page(pdf: pikepdf.Pdf) -> None:
+            pdf.pages[0].CropBox = pikepdf.Array([0, 0, crop[0] * pdfs.MM, crop[1] * pdfs.MM])
+
+        return changed(crop_page, letter(size=media))
+
+    assert seen(cropped((230, 317), pdfs.A4)) == ()
+    assert seen(cropped(pdfs.A4, (148, 210))) == ("page 1 is 148 x 210 mm, not A4 (210 x 297 mm)",)
+
+
 def test_only_the_first_page_must_stand_upright() -> None:
     (said,) = seen(letter(size=(297, 210)))
     assert said == "page 1 is 297 x 210 mm, not A4 (210 x 297 mm): the first page must be upright"
@@ -119,6 +145,12 @@ def test_only_the_first_page_must_stand_upright() -> None:
 
 
 async def test_pages_and_bytes_have_limits() -> None:
+    whole = letter(20)
+    full = PreflightClient(Limits(page_limit=20, size_limit=len(whole)))
+    try:
+        assert await findings(full, whole) == (), "the limits themselves are allowed"
+    finally:
+        await full.close()
     preflight = PreflightClient(Limits(page_limit=2, size_limit=5000))
     try:
         assert await findings(preflight, letter(2)) == ()

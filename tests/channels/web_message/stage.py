@@ -87,7 +87,7 @@ def fault(detail: str = "", code: str = "S:Server", status: int = 500) -> Reply:
         status,
         (
             f"<S:Fault><faultcode>{code}</faultcode><faultstring>Anna"
-            f" 199001012385</faultstring>{named}</S:Fault>"
+            f" 199001012385 saknar behörighet i ärendet</faultstring>{named}</S:Fault>"
         ),
     )
 

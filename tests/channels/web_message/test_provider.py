@@ -69,10 +69,14 @@ async def test_every_fault_has_its_class(
     assert (outcome.reason.code, outcome.reason.provider_code) == (code, provider_code)
 
 
-async def test_a_faults_own_words_are_not_repeated(stage: OpenEStage) -> None:
+async def test_a_faults_own_words_are_repeated_without_the_person(stage: OpenEStage) -> None:
     for how in ("temporary", "refuse", "access", "client"):
         await stage.misbehave(how)
-        assert NUMBER not in repr(await stage.send(new_id()))
+        outcome = await stage.send(new_id())
+        assert not isinstance(outcome, Sent)
+        assert outcome.reason.sentence.endswith(": … saknar behörighet i ärendet")
+        assert NUMBER not in repr(outcome)
+        assert "Anna" not in repr(outcome)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ then get."""
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -481,6 +482,33 @@ async def test_every_process_hears_of_a_change(database: Database, tmp_path: Pat
         assert found == {"sender": "Ange"}
 
 
+async def test_an_account_of_a_department_is_named_readably(
+    client: Client, database: Database
+) -> None:
+    """In events, health and circuits; and a gateway may report to its readable or its stored name,
+    which releases before had in the addresses that they gave to gateways."""
+    own = account(client, receipt_secret="hemligt")
+    assert (await client.call("PUT", SCHOOL, {"accounts": {"own": own}})).status == 201
+    stored = "own@2281.." + sha256(b"Skola").hexdigest()[:8]
+    delivery = await sent(client, "+46701740651", department="Skola")
+    assert {e["provider"] for e in delivery["events"] if "provider" in e} == {"own@2281/Skola"}
+    providers = (await client.get("/health/ready")).json["components"]["providers"]
+    assert "sms/own@2281/Skola" in providers
+    assert not [name for name in providers if stored in name]
+    report = "id=s1&status=delivered"
+    for name, status in (
+        (stored, 200),
+        ("own@2281.Skola", 200),
+        ("own@2281.Bygg", 404),
+        ("own@2281", 404),
+    ):
+        answer = await client.call("POST", f"/receipts/sms/{name}/hemligt", report)
+        assert answer.status == status, name
+    assert (await client.call("POST", "/receipts/sms/own@2281.Skola/wrong", report)).status == 401
+    rows = await database.pool.fetch("SELECT account FROM receipts WHERE reference = 's1'")
+    assert {row["account"] for row in rows} == {stored}, "as the attempt has it"
+
+
 async def test_what_was_sealed_with_another_key_is_not_passed_over_in_silence(
     database: Database, tmp_path: Path
 ) -> None:
@@ -497,7 +525,7 @@ async def test_what_was_sealed_with_another_key_is_not_passed_over_in_silence(
         assert await sender_of(client, "+46701740642") == "Utskick"
         health = (await client.get("/health/ready")).json["components"]["providers"]
         assert any(
-            name.startswith("sms/configuration@2281..") and each["status"] == "DOWN"
+            name == "sms/configuration@2281/Skola" and each["status"] == "DOWN"
             for name, each in health.items()
         )
         assert (await client.call("DELETE", SCHOOL)).status == 204

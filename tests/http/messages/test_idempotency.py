@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from tests.http.conftest import Client
+from utskick.store.database import Database
+from utskick.store.messages.idempotency import IdempotencyKeys
 
 SMS = {"mobileNumber": "+46701740605", "message": "Skolan är stängd i dag."}
 
@@ -55,6 +57,30 @@ async def test_a_key_belongs_to_its_municipality(client: Client) -> None:
     assert other.json["messageId"] != first.json["messageId"]
 
 
+async def test_a_key_is_kept_for_24_hours(client: Client, database: Database) -> None:
+    path, keys = "/2281/sms?async=true", IdempotencyKeys(database)
+    first = await client.post(path, SMS, Idempotency_Key="k")
+
+    async def aged(text: str) -> None:
+        await database.pool.execute(
+            "UPDATE idempotency_keys SET created_at = created_at - $1::text::interval", text
+        )
+
+    await aged("23:59")
+    assert await keys.forget(database.clock()) == 0
+    again = await client.post(path, SMS, Idempotency_Key="k")
+    assert (again.text, again.headers["Idempotency-Replayed"]) == (first.text, "true")
+    await aged("00:02")  # 24:01 hours old
+    new = await client.post(path, SMS, Idempotency_Key="k")
+    assert new.json["messageId"] != first.json["messageId"]
+    assert "Idempotency-Replayed" not in new.headers
+    await aged("24:01")
+    young = await client.post(path, SMS, Idempotency_Key="young")
+    assert await keys.forget(database.clock()) == 1, "the old one alone"
+    again = await client.post(path, SMS, Idempotency_Key="young")
+    assert again.text == young.text
+
+
 async def test_a_failure_is_replayed_too(client: Client) -> None:
     body = {"emailAddress": "anna+refuse@example.se", "subject": "a", "message": "b"}
     first = await client.post("/2281/email", body, Idempotency_Key="e")
@@ -88,3 +114,28 @@ async def test_a_request_that_is_repeated_after_its_time_is_answered_as_the_firs
     assert (
         await client.post("/2281/sms", SMS, Idempotency_Key="too-late")
     ).status == 201  # what was refused has not used the key up
+
+
+async def test_a_key_holds_for_a_day_and_is_forgotten_after_it(
+    client: Client, database: Database
+) -> None:
+    """At 23:59 h it is known, at 24:01 h it is free; what is removed is what is free."""
+    keys = IdempotencyKeys(database)
+    for minutes, replayed in ((23 * 60 + 59, "true"), (24 * 60 + 1, None)):
+        name = f"after-{minutes}"
+        first = await client.post("/2281/sms", SMS, Idempotency_Key=name)
+        await database.pool.execute(
+            "UPDATE idempotency_keys SET created_at = created_at - $2::interval WHERE key = $1",
+            name,
+            timedelta(minutes=minutes),
+        )
+        if replayed:
+            assert await keys.forget(datetime.now(UTC)) == 0
+        again = await client.post("/2281/sms", SMS, Idempotency_Key=name)
+        assert again.headers.get("Idempotency-Replayed") == replayed
+        assert (again.json["messageId"] == first.json["messageId"]) == bool(replayed)
+    await database.pool.execute(
+        "UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 minute'"
+        " WHERE key <> 'after-1439'"
+    )
+    assert await keys.forget(datetime.now(UTC)) == 1

@@ -4,13 +4,18 @@ that is handed over once."""
 from __future__ import annotations
 
 import asyncio
+import io
+import random
+from base64 import b64encode
 from typing import Any
 from uuid import uuid4
 
+import pikepdf
 import pytest
 
 from tests.http.conftest import Client
 from tests.http.pdf import encoded
+from tests.http.pdf import letter as page
 from utskick.domain.month import month_of
 from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.crypto.columns import Column
@@ -144,6 +149,67 @@ async def test_an_address_for_what_may_only_go_digitally_is_a_failed_letter(clie
     assert told(answer) == [[("LETTER", "FAILED")]]
     reason = answer.json["messages"][0]["deliveries"][0]["reason"]
     assert reason["message"] == "Only DIGITAL_MAIL delivery allowed and party id unset/address set"
+
+
+def large(mode: str, size: int, name: str = "ritning.pdf") -> dict[str, str]:
+    """A PDF with a stream of noise that no page shows."""
+    with pikepdf.open(io.BytesIO(page())) as pdf:
+        pdf.Root.Noise = pdf.make_stream(random.Random(size).randbytes(size))
+        written = io.BytesIO()
+        pdf.save(written)
+    content = b64encode(written.getvalue()).decode()
+    return {**attachment(mode, name), "content": content}
+
+
+async def test_what_is_too_large_for_a_mailbox_goes_on_paper_at_once(client: Client) -> None:
+    """Whether it is one file or all of them together; and nobody's mailbox is asked for."""
+    one, other = await citizen(client, number(31)), await citizen(client, number(32))
+    for files in ([large("ANY", 1_700_000)], [large("ANY", 900_000, f"{n}.pdf") for n in "ab"]):
+        answer = await client.post(
+            "/2281/letter", letter(one, other, attachments=files, addresses=[ADDRESS])
+        )
+        assert told(answer) == [
+            [("DIGITAL_MAIL", "FAILED"), ("SNAIL_MAIL", "SENT")],
+            [("DIGITAL_MAIL", "FAILED"), ("SNAIL_MAIL", "SENT")],
+            [("SNAIL_MAIL", "SENT")],
+        ]
+        for message in answer.json["messages"][:2]:
+            reason = message["deliveries"][0]["reason"]
+            assert reason["code"] == "too-large-for-mailbox"
+            assert reason["message"].startswith(
+                "Message is too big to be sent as a digital mail: its envelope would be "
+            )
+    assert await client.all_received("digital_mail") == []
+    assert len(await client.all_received("snail_mail")) == 6
+
+
+async def test_what_paper_carries_beside_it_does_not_make_a_mail_too_large(client: Client) -> None:
+    party = await citizen(client, number(33))
+    files = [attachment("ANY"), large("SNAIL_MAIL", 1_700_000)]
+    assert told(await client.post("/2281/letter", letter(party, attachments=files))) == [
+        [("DIGITAL_MAIL", "SENT")]
+    ]
+
+
+@pytest.mark.parametrize(
+    "modes",
+    [
+        [("DIGITAL_MAIL", 1_700_000)],
+        [("DIGITAL_MAIL", 1_700_000), ("SNAIL_MAIL", 10)],
+        [("ANY", 1_700_000), ("DIGITAL_MAIL", 10)],  # paper would leave out the second
+    ],
+)
+async def test_what_only_a_mailbox_may_carry_is_refused_when_it_is_too_large(
+    client: Client, modes: list[tuple[str, int]]
+) -> None:
+    party = await citizen(client, number(34))
+    files = [large(mode, size, f"{n}.pdf") for n, (mode, size) in enumerate(modes)]
+    answer = await client.post("/2281/letter", letter(party, attachments=files))
+    assert answer.status == 400
+    [violation] = answer.json["violations"]
+    assert violation["field"] == "attachments"
+    assert "too big to be sent as a digital mail" in violation["message"]
+    assert await client.all_received("snail_mail") == []
 
 
 async def test_an_uncertain_digital_mail_is_never_followed_by_paper(client: Client) -> None:

@@ -143,6 +143,8 @@ async def test_health_tells_of_database_queue_workers_and_providers(client: Clie
         "providers",
         "circuits",
         "circuitEvents",
+        "handOvers",
+        "handOverEvents",
         "clock",
     }
     assert found["components"]["providers"]["sms/link"]["status"] == "UP"

@@ -220,6 +220,21 @@ async def test_guessing_is_slowed_down_and_who_knows_the_secret_is_not(client: C
     )
 
 
+async def test_a_client_that_knows_its_secret_is_forgiven_its_wrong_tries(client: Client) -> None:
+    """Ten in all, of which no five came in a row."""
+    right = {"grant_type": GRANT, **LOGIN}
+    for _ in range(2):
+        for n in range(4):
+            wrong = await asked(client, {**right, "client_secret": f"ucs_{n}"})
+            assert (refusal(wrong), "Retry-After" in wrong.headers) == (
+                (401, "invalid_client"),
+                False,
+            )
+        assert (await asked(client, right)).status == 200
+    throttled = [await asked(client, {**right, "client_secret": f"ucs_{n}"}) for n in range(6)]
+    assert ["Retry-After" in each.headers for each in throttled] == [False] * 5 + [True]
+
+
 def assertion(url: str, key: Any = EC, kid: str = "mine", alg: str = "ES256", **over: Any) -> str:
     now = int(time.time())
     claims = {

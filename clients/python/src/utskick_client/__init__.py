@@ -77,12 +77,14 @@ from utskick_client.results import (
     BatchResult,
     DeliveryEvent,
     DeliveryResult,
+    HandOver,
     HistoryEntry,
     Lifecycle,
     Mailbox,
     MessageResult,
     Reason,
     SmsMeasure,
+    WaitsFor,
 )
 from utskick_client.session import Token
 from utskick_client.steps import RetryPolicy
@@ -101,6 +103,7 @@ __all__ = [
     "Days",
     "DeliveryEvent",
     "DeliveryResult",
+    "HandOver",
     "DeliveryStatusStatistics",
     "DepartmentStatistics",
     "DigitalInvoice",
@@ -144,6 +147,7 @@ __all__ = [
     "Sms",
     "SmsBatch",
     "SmsMeasure",
+    "WaitsFor",
     "SmsRecipient",
     "SmsSender",
     "SnailMail",

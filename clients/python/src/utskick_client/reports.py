@@ -125,6 +125,7 @@ class Counter(Result):
     not_sent: int = 0
     pending: int = 0
     awaiting_feedback: int = 0
+    hand_over_fails: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,31 @@ class DeliveryEvent(Result):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitsFor(Result):
+    """Paused account, or destination beyond it, that a pending delivery waits for."""
+
+    account: str
+    since: datetime
+    retry_at: datetime
+    destination: str | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver(Result):
+    """Hand-over of a gathered letter to the printing house, while it fails.
+
+    ``retry_at``: None while it is being tried, and where a person has to decide.
+    """
+
+    attempts: int
+    since: datetime
+    account: str | None = None
+    retry_at: datetime | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult(Result):
     """Delivery.
 
@@ -79,6 +104,8 @@ class DeliveryResult(Result):
     message_id: str | None = None
     batch_id: str | None = None
     reference: str | None = None
+    waits_for: WaitsFor | None = None
+    hand_over: HandOver | None = None
     routed_to: tuple[DeliveryResult, ...] = ()
     events: tuple[DeliveryEvent, ...] = ()
 

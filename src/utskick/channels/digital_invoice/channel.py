@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from utskick.channels.digital_invoice.content import Receiver, encode_content
+from utskick.channels.digital_invoice.content import EDITION, Receiver, encode_content
 from utskick.channels.digital_invoice.kivra import UNREACHABLE, Kivra
 from utskick.channels.digital_invoice.planning import plan
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
@@ -105,13 +105,13 @@ class DigitalInvoiceChannel(ChannelDefaults):
             return Rejected(_NO_LEGAL_ID)
         today = self._clock().astimezone(SWEDEN).date().isoformat()
         if legal_id.is_organization:
-            return Ready(Receiver("vat_number", f"SE{legal_id.number}01", today).encode())
+            return Ready(Receiver("vat_number", f"SE{legal_id.number}01", today, EDITION).encode())
         names = self.able(draft)
         if not names:
             return _NO_ACCOUNT
         matched = await self._tenants[names[0]].reaches(legal_id.number)
         if matched is True:
-            return Ready(Receiver("ssn", legal_id.number, today).encode())
+            return Ready(Receiver("ssn", legal_id.number, today, EDITION).encode())
         return Rejected(UNREACHABLE, polite=True) if matched is False else matched
 
     def able(self, draft: Draft) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from utskick.cache import Cache
 from utskick.channels.digital_invoice.settings import KivraAccount
@@ -24,9 +23,8 @@ from utskick.domain.outcome import (
 from utskick.outgoing.batch_loader import BatchLoader
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 from utskick.outgoing.parsing import is_success, members
+from utskick.outgoing.provider_words import call_id, with_words
 from utskick.outgoing.token import Token, TokenSource
-
-log = structlog.get_logger(__name__)
 
 UNREACHABLE: Final = Reason("no-recipient", "the recipient cannot be reached through Kivra")
 
@@ -143,14 +141,22 @@ class Kivra:
 
 
 def read(answer: HttpResponse) -> Outcome:
-    """Map the response to a content to an outcome, by Kivra's error code if there is one."""
+    """Map the response to a content to an outcome, by Kivra's error code if there is one.
+
+    Kivra's words and its correlation id, which its support asks for, are in the reason.
+    """
     if is_success(answer):
         return (
             Sent(answer.headers.get("kivra-objkey")) if answer.status == 201 else by_status(answer)
         )
-    code = _code(answer)
-    if code is not None and (correlation_id := answer.headers.get("x-correlation-id")):
-        log.info("kivra-refusal", code=code, correlation_id=correlation_id[:64])
+    code, error = _code(answer), members(answer.body)
+    words = error.get("long_message") or error.get("short_message")
+    return with_words(
+        _by_code(code, answer), words, call_id(answer.headers.get("x-correlation-id"))
+    )
+
+
+def _by_code(code: str | None, answer: HttpResponse) -> Outcome:
     if code in REFUSED:
         reason = REFUSED[code]
         return Rejected(Reason(reason.code, reason.sentence, code), polite=reason is UNREACHABLE)
@@ -158,6 +164,9 @@ def read(answer: HttpResponse) -> Outcome:
         reason = CONFIGURATION[code]
         return Misconfigured(Reason(reason.code, reason.sentence, code))
     if code == "40915":
+        # Not Sent: the specification has this code for tenants only. A repeated content is
+        # answered as if it were new (its section on duplicate control), so that nothing says
+        # which object existed, and whether it reached the recipient.
         return Uncertain(
             Reason("conflict", "Kivra reports that this content already exists", code),
             Concern.RECIPIENT,

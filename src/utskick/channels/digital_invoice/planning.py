@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from utskick.channels.digital_invoice.check_digits import (
     digits_of,
@@ -13,13 +13,16 @@ from utskick.channels.digital_invoice.check_digits import (
     is_ocr,
     is_plusgiro,
 )
-from utskick.channels.digital_invoice.content import Receiver, encode_content
+from utskick.channels.digital_invoice.content import EDITION, Receiver, encode_content
 from utskick.channels.digital_invoice.requests import DigitalInvoiceRequest
 from utskick.channels.digital_invoice.settings import DigitalInvoiceSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Plan, Priority
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.recipient import Recipient
+
+#: Minimum amount of a payment (Kivra's specification, schema ``PaymentMultipleOptions``).
+LEAST_AMOUNT: Final = 1
 
 
 def plan(request: DigitalInvoiceRequest, settings: DigitalInvoiceSettings, today: date) -> Plan:
@@ -30,7 +33,7 @@ def plan(request: DigitalInvoiceRequest, settings: DigitalInvoiceSettings, today
         *_file_faults(files),
         *(_payment_faults(request, settings, today) if request.is_payable else ()),
     ]
-    sample = Receiver("vat_number", "SE212000241101", today.isoformat())
+    sample = Receiver("vat_number", "SE212000241101", today.isoformat(), EDITION)
     size = len(encode_content(sample, content, files))
     if size > settings.content_limit:
         violations.append(
@@ -90,6 +93,10 @@ def _payment_faults(
     request: DigitalInvoiceRequest, settings: DigitalInvoiceSettings, today: date
 ) -> list[Violation]:
     details, faults = request.details, []
+    if details.amount < LEAST_AMOUNT:
+        faults.append(
+            Violation("details.amount", "must be at least 1: Kivra takes no lower payment")
+        )
     if details.due_date < today:
         faults.append(
             Violation("details.dueDate", "must be a date in the present or in the future")

@@ -18,6 +18,7 @@ from utskick.channels.digital_mail.planning import (
     NOT_A_SENDER,
     SIGNATURE_ROOM,
     content_violations,
+    may_be_too_large,
     plan,
     sample_letterhead,
     size_violations,
@@ -32,8 +33,8 @@ from utskick.channels.digital_mail.reachability import (
 )
 from utskick.channels.digital_mail.requests import DigitalMailRequest, MailboxesRequest
 from utskick.channels.digital_mail.sender_account import SenderAccount, SenderClients
-from utskick.channels.digital_mail.settings import DigitalMailSettings
-from utskick.channels.digital_mail.soap_responses import ApplicationFault
+from utskick.channels.digital_mail.settings import DigitalMailSettings, MailboxOperator
+from utskick.channels.digital_mail.soap_responses import ApplicationFault, sender_refused
 from utskick.domain.attachment import Attachment, listed
 from utskick.domain.channel import (
     Account,
@@ -49,7 +50,7 @@ from utskick.domain.clock import Clock, utc_now
 from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import Invalid, Violation
 from utskick.domain.history_facts import HistoryFacts
-from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason
+from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared, Ready
 
 log = structlog.get_logger(__name__)
@@ -178,7 +179,8 @@ class DigitalMailChannel(ChannelDefaults):
     ) -> Iterator[SenderAccount]:
         """Iterate over the accounts of the content's organisation, by priority.
 
-        Only those that this municipality may send for.
+        Only those that this municipality may send for. The one whose settings have the recipient's
+        mailbox operator carries the message.
         """
         organization = self._organization(municipality_id, content)
         return (
@@ -193,24 +195,44 @@ class DigitalMailChannel(ChannelDefaults):
         """Look up the mailbox and fix all variable parts; once fixed, they never change."""
         if draft.frozen is not None:
             return Ready(draft.frozen)
-        sender = self._sender(draft.municipality_id, draft.content)
-        if sender is None:
+        senders = tuple(self._senders_of(draft.municipality_id, draft.content))
+        if not senders:
             return _NO_SENDER
-        clients = await sender.clients()
+        clients = await senders[0].clients()
         if isinstance(clients, Misconfigured):
             return clients
+        if too_large := self._too_large(draft, senders[0], clients):
+            return too_large
         party_id = draft.recipient.party_id
         if party_id is None:
             return unreachable(NO_LEGAL_ID)
-        result = await self._lookup.find(sender, draft.municipality_id, party_id)
+        result = await self._lookup.find(senders, draft.municipality_id, party_id)
         if not isinstance(result, LookupResult):
             return result
         if not isinstance(result.mailbox, Mailbox):
             return unreachable(result.mailbox)
+        clients = await result.sender.clients()
+        if isinstance(clients, Misconfigured):
+            return clients
         snapshot = await self._composer.freeze(
-            draft, key, sender, (result.recipient, result.mailbox), clients.current
+            draft, key, result.sender, (result.recipient, result.mailbox), clients.current
         )
         return Ready(snapshot.encode())
+
+    def _too_large(
+        self, draft: Draft, sender: SenderAccount, clients: SenderClients
+    ) -> Rejected | None:
+        """Reject what no mailbox takes: of a letter, which then goes on paper."""
+        if not may_be_too_large(draft.content, draft.attachments):
+            return None
+        defaults = self._composer.defaults(draft.content, sender)
+        letterhead = sample_letterhead(sender.organization, sender.sender.name, *defaults)
+        violations = size_violations(
+            draft.content, draft.attachments, letterhead, clients.current.signer.length
+        )
+        if not violations:
+            return None
+        return Rejected(Reason("too-large-for-mailbox", violations[0].message))
 
     # -- sending ----------------------------------------
 
@@ -257,7 +279,7 @@ class DigitalMailChannel(ChannelDefaults):
             return envelope
         outcome = await sender.deliver(snapshot.address, envelope, snapshot.recipient)
         if isinstance(outcome, ApplicationFault):
-            return _application_fault(outcome, operator.name, key)
+            return _application_fault(outcome, operator, key)
         return outcome
 
     # -- queries ----------------------------------------
@@ -268,10 +290,10 @@ class DigitalMailChannel(ChannelDefaults):
         organization = asked.organization_number or self._settings.organization_of(
             asked.municipality_id
         )
-        sender = self._sender(asked.municipality_id, {"_organization": organization})
-        if sender is None:
+        senders = tuple(self._senders_of(asked.municipality_id, {"_organization": organization}))
+        if not senders:
             raise Invalid([Violation("getMailboxes.organizationNumber", NOT_A_SENDER)])
-        return await mailboxes(sender, self._lookup, asked.municipality_id, request.root)
+        return await mailboxes(senders, self._lookup, asked.municipality_id, request.root)
 
     def show(self, draft: Draft) -> dict[str, Any]:
         members = {name: value for name, value in draft.content.items() if not name.startswith("_")}
@@ -293,26 +315,28 @@ class DigitalMailChannel(ChannelDefaults):
         await asyncio.gather(*(sender.close() for sender in self._senders.values()))
 
 
-def _application_fault(fault: ApplicationFault, operator: str, key: UUID) -> Outcome:
-    """Defer: the message was not accepted, but no schema documents the codes.
+def _application_fault(fault: ApplicationFault, operator: MailboxOperator, key: UUID) -> Outcome:
+    """Map a fault by the operator's ``fault_codes``, else by its words, else defer it.
 
-    The call id is logged, as the operator can look it up.
+    The message was not accepted, but no schema documents the codes. The call id is logged, as the
+    operator can look it up.
     """
     log.warning(
         "application-fault",
         code=fault.code,
         call_id=fault.call_id,
-        operator=operator,
+        operator=operator.name,
         delivery=str(key),
     )
-    return Deferred(
-        Reason(
-            "application-fault",
-            "the mailbox operator reported an application fault",
-            str(fault.code),
-        ),
-        concerns=Concern.DESTINATION,
-    )
+    code, meaning = str(fault.code), operator.fault_codes.get(fault.code)
+    if meaning == "message":
+        sentence = "the mailbox operator refused the message"
+        return fault.worded(Rejected(Reason("refused", sentence, code)))
+    if meaning == "sender":
+        return fault.worded(sender_refused(code))
+    sentence = "the mailbox operator reported an application fault"
+    reason = Reason("application-fault", sentence, code)
+    return fault.outcome(Deferred(reason, concerns=Concern.DESTINATION))
 
 
 def _combined(account: str, results: Sequence[AccountHealth]) -> AccountHealth:

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
-from utskick.channels.digital_mail.reachability import NO_LEGAL_ID, Mailbox, assess
+from utskick.channels.digital_mail.reachability import (
+    FOREIGN_ADDRESS,
+    NO_LEGAL_ID,
+    UNSUPPORTED,
+    Mailbox,
+    assess,
+)
 from utskick.channels.digital_mail.sender_account import SenderAccount
 from utskick.channels.digital_mail.soap_responses import ReachabilityStatus
 from utskick.domain.clock import SWEDEN, Clock
@@ -14,17 +21,21 @@ from utskick.domain.directory_ports import Directory, LegalId
 from utskick.domain.outcome import Outcome, Reason
 from utskick.outgoing.batch_loader import BatchLoader
 
+#: Reasons that an account's settings give, so that another account may reach the mailbox.
+_OF_SETTINGS: Final = (UNSUPPORTED, FOREIGN_ADDRESS)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LookupResult:
     """Result for one party.
 
-    ``recipient``: 12 digits. ``mailbox``: the mailbox, or why there is none. ``supplier``: name of
-    the mailbox operator, if known.
+    ``recipient``: 12 digits. ``mailbox``: the mailbox, or why there is none. ``sender``: the
+    account that reaches it, else the first. ``supplier``: name of the mailbox operator, if known.
     """
 
     recipient: str
     mailbox: Mailbox | Reason
+    sender: SenderAccount
     supplier: str | None = None
 
 
@@ -37,21 +48,34 @@ class MailboxLookup:
         self._loaders: dict[str, BatchLoader[LegalId]] = {}
 
     async def find(
-        self, sender: SenderAccount, municipality_id: str, party_id: str
+        self, senders: Sequence[SenderAccount], municipality_id: str, party_id: str
     ) -> LookupResult | Outcome:
-        """Look up one party. An ``Outcome`` means that the lookup failed."""
+        """Look up one party. An ``Outcome`` means that the lookup failed.
+
+        ``senders``: accounts of one organisation, at least one; the first whose settings have the
+        mailbox's operator is chosen.
+        """
         legal_id = await self._loader(municipality_id).get(party_id)
         if legal_id is None:
-            return LookupResult("", NO_LEGAL_ID)
+            return LookupResult("", NO_LEGAL_ID, senders[0])
         if not isinstance(legal_id, LegalId):
             return legal_id
-        recipient = legal_id.twelve
+        first: LookupResult | Outcome | None = None
+        for sender in senders:
+            result = await self._at(sender, legal_id.twelve)
+            if not isinstance(result, LookupResult) or result.mailbox not in _OF_SETTINGS:
+                return result
+            first = first or result
+        assert first is not None, "there is at least one sender"
+        return first
+
+    async def _at(self, sender: SenderAccount, recipient: str) -> LookupResult | Outcome:
         status = await sender.reachability(recipient)
         if status is not None and not isinstance(status, ReachabilityStatus):
             return status
         today = self._clock().astimezone(SWEDEN).date()
         mailbox = assess(status, recipient, today, sender.account.operators)
-        return LookupResult(recipient, mailbox, _supplier_name(status, sender))
+        return LookupResult(recipient, mailbox, sender, _supplier_name(status, sender))
 
     def _loader(self, municipality_id: str) -> BatchLoader[LegalId]:
         if municipality_id not in self._loaders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,14 +43,17 @@ class RegisterUnavailable(UtskickError):
 
 
 async def mailboxes(
-    sender: SenderAccount, lookup: MailboxLookup, municipality_id: str, party_ids: list[str]
+    senders: Sequence[SenderAccount],
+    lookup: MailboxLookup,
+    municipality_id: str,
+    party_ids: list[str],
 ) -> list[dict[str, Any]]:
     """Look up each party, in the order given. Raises ``RegisterUnavailable``."""
     answers: list[dict[str, Any]] = []
     for start in range(0, len(party_ids), MOST):
         part = party_ids[start : start + MOST]
         results = await asyncio.gather(
-            *(lookup.find(sender, municipality_id, party_id) for party_id in part)
+            *(lookup.find(senders, municipality_id, party_id) for party_id in part)
         )
         answers.extend(_members(*pair) for pair in zip(part, results, strict=True))
     return answers

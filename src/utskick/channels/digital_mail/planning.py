@@ -82,6 +82,12 @@ def _html_violations(content: Mapping[str, Any]) -> list[Violation]:
     ]
 
 
+def may_be_too_large(content: Mapping[str, Any], attachments: Sequence[Attachment]) -> bool:
+    """Return whether the exact size must be computed, which encodes the body."""
+    plain = sum(len(file.data) for file in attachments) + 4 * len(content.get("body") or "")
+    return plain * 4 // 3 > LIMIT // 2
+
+
 def size_violations(
     content: Mapping[str, Any],
     attachments: Sequence[Attachment],

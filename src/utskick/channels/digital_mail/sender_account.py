@@ -157,14 +157,9 @@ class SenderAccount:
                 call_id=statuses.call_id,
                 account=self.account_name,
             )
-            return Deferred(
-                Reason(
-                    "register-fault",
-                    "the register of mailboxes reported an application fault",
-                    str(statuses.code),
-                ),
-                concerns=Concern.RECIPIENT,
-            )
+            sentence = "the register of mailboxes reported an application fault"
+            reason = Reason("register-fault", sentence, str(statuses.code))
+            return statuses.outcome(Deferred(reason, concerns=Concern.RECIPIENT))
         if not isinstance(statuses, Mapping):
             return _query_failure(statuses, is_answer=isinstance(answer, HttpResponse))
         for recipient, status in statuses.items():
@@ -269,6 +264,6 @@ def _query_failure(outcome: Outcome, *, is_answer: bool) -> Outcome:
         silent = Reason("register-silent", _NO_ANSWER.sentence, reason.provider_code)
         return Deferred(silent, concerns=concerns)
     if isinstance(outcome, Rejected):
-        sentence = "the register of mailboxes rejected the query"
+        sentence = f"the register of mailboxes rejected the query: {reason.sentence}"
         return Misconfigured(Reason("register-refuses", sentence, reason.provider_code), concerns)
     return replace(outcome, concerns=concerns) if isinstance(outcome, Deferred) else outcome

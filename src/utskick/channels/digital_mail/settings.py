@@ -175,11 +175,16 @@ class MailboxOperator(Section):
 
     ``hosts``: hosts of its service; addresses elsewhere are refused, whatever the register returns.
     ``deduplicates``: it recognises a repeated delivery and discards the second copy.
+    ``fault_codes``: what its codes of application faults mean, which no schema documents. *sender*:
+    the sender has no permission; *message*: it will never accept the message.
     """
 
     name: Annotated[_Line, Field(min_length=1)]
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
     deduplicates: bool = False
+    fault_codes: dict[Annotated[int, Field(ge=1, le=9998)], Literal["sender", "message"]] = Field(
+        default_factory=dict
+    )
 
 
 class MinaMeddelandenAccount(HttpAccount):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from lxml import etree
@@ -17,12 +17,35 @@ from utskick.channels.digital_mail.c14n import (
     SERVICE_3,
     SOAP,
 )
-from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected, Sent, Uncertain
+from utskick.domain.outcome import (
+    Concern,
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Reason,
+    Rejected,
+    Sent,
+    Uncertain,
+)
 from utskick.outgoing.http_client import HttpResponse, by_status
 from utskick.outgoing.parsing import is_success
+from utskick.outgoing.provider_words import call_id, with_words
 
 _TRUE: Final = ("true", "1")
-_CALL_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,50}\Z")
+#: Words for a sender without permission, in English and Swedish: the codes have no published
+#: meaning. The outcome is repeated either way, so that a wrong guess loses nothing.
+_NO_PERMISSION: Final = re.compile(
+    r"un-?authori[sz]ed|not authori[sz]ed|permission|access (?:is )?denied|forbidden"
+    r"|obehörig|behörig"
+    r"|(?:sender|avsändare\w*)\b.{0,60}\b(?:not|unknown|missing|blocked|inte|ej|saknas?|okänd)\b",
+    re.IGNORECASE,
+)
+
+
+def sender_refused(code: str) -> Misconfigured:
+    """Return the outcome for a sender without permission. Other senders need not wait for it."""
+    sentence = "the sending organisation has no permission there"
+    return Misconfigured(Reason("sender-refused", sentence, code), Concern.OURSELVES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +53,28 @@ class ApplicationFault:
     """Application fault (Common.xsd v3).
 
     ``code``: 1–9998, undocumented in the schemas. ``call_id``: identifies the call to the operator.
+    ``description``: as received; it may hold personal data.
     """
 
     code: int
-    call_id: str
+    call_id: str | None
+    description: str = field(default="", repr=False)
+
+    @property
+    def names_permission(self) -> bool:
+        """Whether the description says that the sender lacks a permission."""
+        return _NO_PERMISSION.search(self.description) is not None
+
+    def outcome(self, plain: Outcome) -> Outcome:
+        """Return the outcome with the words of the fault.
+
+        ``plain``: what it is unless the description says that the sender lacks a permission.
+        """
+        return self.worded(sender_refused(str(self.code)) if self.names_permission else plain)
+
+    def worded(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with the description and the call id in its reason."""
+        return with_words(outcome, self.description, self.call_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,24 +200,22 @@ def _other(answer: HttpResponse, root: Any | None) -> ApplicationFault | Outcome
     application_fault = fault.find(f"detail/{{{COMMON_3}}}applicationFault")
     if application_fault is not None:
         return _application_fault(application_fault)
-    if (fault.findtext("faultcode") or "").rpartition(":")[2].partition(".")[0] == "Client":
-        return Rejected(
-            Reason(
-                "refused",
-                "the operator rejected the message as invalid (SOAP fault Client)",
-                "Client",
-            )
-        )
-    return Deferred(
-        Reason("provider-fault", "internal error at the provider (SOAP fault Server)", "Server"),
-        answer.retry_after,
+    words = (fault.findtext("faultstring") or "").strip()
+    if (fault.findtext("faultcode") or "").strip().rpartition(":")[2].partition(".")[0] == "Client":
+        sentence = "the call was rejected as invalid (SOAP fault Client)"
+        return with_words(Rejected(Reason("refused", sentence, "Client")), words)
+    if _NO_PERMISSION.search(words):
+        return with_words(sender_refused("Server"), words)
+    sentence = "internal error at the provider (SOAP fault Server)"
+    return with_words(
+        Deferred(Reason("provider-fault", sentence, "Server"), answer.retry_after), words
     )
 
 
 def _application_fault(element: Any) -> ApplicationFault:
     code = (element.findtext(f"{{{COMMON_3}}}ErrorCode") or "").strip()
-    call_id = (element.findtext(f"{{{COMMON_3}}}CallId") or "").strip()
     return ApplicationFault(
         int(code) if re.fullmatch(r"[0-9]{1,4}", code) else 0,
-        call_id if _CALL_ID.match(call_id) else "unreadable",
+        call_id((element.findtext(f"{{{COMMON_3}}}CallId") or "").strip()),
+        (element.findtext(f"{{{COMMON_3}}}Description") or "").strip(),
     )

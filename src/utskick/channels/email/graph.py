@@ -16,6 +16,7 @@ from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 from utskick.outgoing.parsing import members
+from utskick.outgoing.provider_words import call_id, with_words
 from utskick.outgoing.token import Token, TokenSource
 
 _RECIPIENT: Final = Reason("unknown-recipient", "Microsoft Graph rejected the recipient's address")
@@ -145,9 +146,17 @@ class Graph:
 
 
 def _read(answer: HttpResponse) -> Outcome:
+    """Map the response to an outcome, with Microsoft's words and the id of the request."""
+    call = answer.headers.get("request-id")
     if answer.status == 202:
-        return Sent(answer.headers.get("request-id"))
-    for code in _codes(members(answer.body).get("error")):
+        return Sent(call)
+    error = members(answer.body).get("error")
+    words = error.get("message") if isinstance(error, dict) else None
+    return with_words(_refusal(error, answer), words, call_id(call))
+
+
+def _refusal(error: Any, answer: HttpResponse) -> Outcome:
+    for code in _codes(error):
         if (outcome := _by_code(code, answer)) is not None:
             return outcome
     if answer.status == 413:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -17,6 +18,8 @@ from utskick.domain.recipient import Recipient, once_each
 
 DIGITAL: Final = "digital_mail"
 PAPER: Final = "snail_mail"
+#: The member that the size of a digital leg is a fault of.
+_SIZE: Final = ("attachments",)
 
 
 def plan(request: LetterRequest, settings: LetterSettings) -> Plan:
@@ -105,6 +108,9 @@ def _legs(
         )
         content["attachments"] = _described(request, attachments, paper)
         legs[PAPER] = Leg(content, tuple(paper))
+        if DIGITAL in legs and set(digital) <= set(paper):
+            # What is too large for a mailbox goes on paper, unless paper would leave out a part.
+            legs[DIGITAL] = replace(legs[DIGITAL], spared=_SIZE)
     return legs
 
 

@@ -18,6 +18,7 @@ from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 from utskick.outgoing.parsing import is_success, members
+from utskick.outgoing.provider_words import with_words
 
 #: Keys are FCM error codes, or google.rpc.Code statuses
 #: (firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode).
@@ -140,7 +141,12 @@ def read(answer: HttpResponse) -> Outcome:
     name = members(answer.body).get("name")
     if is_success(answer):
         return Sent(name) if isinstance(name, str) and name else by_status(answer)
-    code = error_code(answer)
+    error = members(answer.body).get("error")
+    words = error.get("message") if isinstance(error, dict) else None
+    return with_words(_refusal(error_code(answer), answer), words)
+
+
+def _refusal(code: str | None, answer: HttpResponse) -> Outcome:
     if code == "UNREGISTERED":
         return gone(code)
     if code == "INVALID_ARGUMENT":

@@ -16,6 +16,7 @@ from utskick.domain.outcome import Misconfigured, Outcome, Reason, Sent
 from utskick.domain.receipt import Receipt, Report
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
 from utskick.outgoing.parsing import basic, is_success, members, moment
+from utskick.outgoing.provider_words import with_words
 
 REPORTS: Final = {"sent": Report.SENT, "delivered": Report.DELIVERED, "failed": Report.FAILED}
 _FAILED: Final = Reason("not-delivered", "the provider reports that delivery failed", "failed")
@@ -80,8 +81,10 @@ def _read(answer: HttpResponse) -> Outcome:
     reference = members(answer.body).get("id")
     if is_success(answer) and isinstance(reference, str) and reference:
         return Sent(reference)
-    if answer.status == 403 and b"credit" in answer.body.lower():
-        return Misconfigured(
-            Reason("no-credit", "the account at the provider has no credit left", "403")
-        )
-    return by_status(answer)
+    # 46elks explains a refusal in plain text; a page of HTML is a proxy's.
+    is_page = is_success(answer) or answer.body.lstrip().startswith(b"<")
+    words = "" if is_page else answer.body[:1000].decode("utf-8", "replace")
+    if answer.status == 403 and "credit" in words.lower():
+        reason = Reason("no-credit", "the account at the provider has no credit left", "403")
+        return with_words(Misconfigured(reason), words)
+    return with_words(by_status(answer), words)

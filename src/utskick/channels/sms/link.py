@@ -26,6 +26,7 @@ from utskick.domain.outcome import (
 from utskick.domain.receipt import Receipt, Report
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
 from utskick.outgoing.parsing import basic, is_success, members, moment
+from utskick.outgoing.provider_words import with_words
 
 DELIVERED: Final = frozenset({1001, 1007})
 #: 1011 ("billed OK and sent to operator") is an acceptance; 1010 ("expired, no delivery report")
@@ -190,8 +191,9 @@ def _read(answer: HttpResponse) -> Outcome:
         is_success(answer) or (answer.status == 400 and code not in ACCEPTED)
     ):
         reference = _message_id(message_id) if isinstance(message_id, str) else None
-        return by_code(code, reference, polite=is_success(answer))
-    return by_status(answer)
+        outcome = by_code(code, reference, polite=is_success(answer))
+        return with_words(outcome, fields.get("description"))
+    return with_words(by_status(answer), fields.get("description"))
 
 
 def _message_id(part_id: str) -> str | None:

@@ -18,6 +18,7 @@ from utskick.domain.receipt import Receipt
 from utskick.domain.recipient import is_swedish_mobile
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
 from utskick.outgoing.parsing import is_success, members
+from utskick.outgoing.provider_words import with_words
 from utskick.outgoing.token import Token, TokenSource
 
 
@@ -75,12 +76,12 @@ class Telia:
 def _read(answer: HttpResponse) -> Outcome:
     if is_success(answer):
         return Sent()
+    error = members(answer.body)
+    details = error.get("technicalDetails")
+    given = details if isinstance(details, dict) else {}
+    words, root = given.get("rootCause") or error.get("message"), given.get("rootCode")
     if answer.status == 400:
-        details = members(answer.body).get("technicalDetails")
-        root = details.get("rootCode") if isinstance(details, dict) else None
-        return Rejected(
-            Reason(
-                "refused", "the provider rejected the message", None if root is None else str(root)
-            )
-        )
-    return by_status(answer)
+        code = None if root is None else str(root)
+        refused = Rejected(Reason("refused", "the provider rejected the message", code))
+        return with_words(refused, words)
+    return with_words(by_status(answer), words)

@@ -11,6 +11,7 @@ from utskick.channels.web_message.soap_request import NAMESPACE, SOAP
 from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
 from utskick.outgoing.http_client import HttpResponse, by_status
 from utskick.outgoing.parsing import is_success
+from utskick.outgoing.provider_words import with_words
 
 _ID: Final = re.compile(r"\s*(-?[0-9]{1,10})\s*\Z")
 
@@ -57,7 +58,11 @@ def read(answer: HttpResponse, operation: str) -> Outcome:
 
 
 def _by_fault(fault: Any) -> Outcome:
-    """Map a fault by its code; its text is never repeated, as it may contain personal data."""
+    """Map a fault by its code, with its text, in which personal data is masked."""
+    return with_words(_by_name(fault), (fault.findtext("faultstring") or "").strip())
+
+
+def _by_name(fault: Any) -> Outcome:
     detail = fault.find("detail")
     for named in detail if detail is not None else ():
         name = etree.QName(named)

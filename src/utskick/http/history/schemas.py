@@ -157,13 +157,18 @@ class UserMessages(Response):
 class StatisticsCounter(Response):
     """Number of deliveries by outcome."""
 
-    additions: ClassVar = frozenset({"not_sent", "pending", "awaiting_feedback"})
+    additions: ClassVar = frozenset({"not_sent", "pending", "awaiting_feedback", "hand_over_fails"})
 
     sent: Int32 | None = member("Sent deliveries", 13)
     failed: Int32 | None = member("Failed deliveries", 2)
     not_sent: Int32 | None = member("Deliveries that a provider declined", 0)
     pending: Int32 | None = member("Deliveries that are not settled yet", 0)
     awaiting_feedback: Int32 | None = member("Deliveries whose outcome is not known yet", 0)
+    hand_over_fails: Int32 | None = member(
+        "Of the sent ones: letters that are gathered and cannot be handed over to the printing "
+        "house for now; absent where there are none",
+        12,
+    )
 
 
 class StatisticsModels:

@@ -19,7 +19,12 @@ from utskick.http.history.counted_types import CountedTypes
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response
 from utskick.store.database import answering
-from utskick.store.history.statistics import DeliveryCount, StatisticsFilter, Tallies
+from utskick.store.history.statistics import (
+    HAND_OVER_FAILS,
+    DeliveryCount,
+    StatisticsFilter,
+    Tallies,
+)
 
 _OTHER, _UNCATEGORISED = "Other", "Ej kategoriserad"
 
@@ -32,6 +37,7 @@ _COUNTERS: Final[Mapping[str, str]] = {
     ContractStatus.NO_CONTACT_WANTED: "notSent",
     ContractStatus.PENDING: "pending",
     ContractStatus.AWAITING_FEEDBACK: "awaitingFeedback",
+    HAND_OVER_FAILS: "handOverFails",
 }
 
 #: Seconds beyond the usual limit: a report may cover years.
@@ -111,10 +117,10 @@ class StatisticsCalls:
         parameters.trimmed("department", department)
         origin = parameters.text("origin", request.query_params.get("origin"))
         parameters.done()
+        chosen = StatisticsFilter(municipality_id, since, until, types, origin, department)
         async with answering(more=_LONG):
-            return await self._tallies.count(
-                StatisticsFilter(municipality_id, since, until, types, origin, department)
-            )
+            failing = await self._service.hand_overs.all_failing(municipality_id)
+            return await self._tallies.count(chosen, failing)
 
     def _by_type(self, tallies: Iterable[DeliveryCount]) -> dict[str, Any]:
         """Return a counter for each type that occurs."""
@@ -122,7 +128,8 @@ class StatisticsCalls:
             lambda: dict.fromkeys(("sent", "failed", "notSent", "pending", "awaitingFeedback"), 0)
         )
         for tally in tallies:
-            counted[tally.message_type][_COUNTERS[tally.word]] += tally.number
+            counters, name = counted[tally.message_type], _COUNTERS[tally.word]
+            counters[name] = counters.get(name, 0) + tally.number
         return {kind: counted[kind] for kind in self._types.ordered(counted)}
 
     def _routed(self, kind: str, found: Iterable[DeliveryCount]) -> dict[str, Any]:

@@ -5,18 +5,24 @@ With the members of the contract and those of Utskick.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
 from utskick.domain.clock import swedish
 from utskick.domain.message import NumberedRequest
 from utskick.domain.outcome import Reason
-from utskick.domain.status import ContractStatus, contract_status
+from utskick.domain.status import ContractStatus, Status, contract_status
 from utskick.http.wire.responses import without_nulls
 from utskick.store.administration.circuits import OpenCircuit
+from utskick.store.history.hand_overs import FailingHandOver
 from utskick.store.history.status import DeliveryEvent, DeliveryState
+
+#: Returns an account's name for people (``domain.account_label``).
+Label = Callable[[str], str]
+_NONE: Final[Mapping[UUID, FailingHandOver]] = {}
 
 
 def reason_of(reason: Reason | None) -> dict[str, Any] | None:
@@ -27,8 +33,15 @@ def reason_of(reason: Reason | None) -> dict[str, Any] | None:
     )
 
 
-def delivery_of(state: DeliveryState) -> dict[str, Any]:
-    """Build DeliveryResult, with life-cycle status, reason and number of attempts."""
+def delivery_of(
+    state: DeliveryState, failing: Mapping[UUID, FailingHandOver] = _NONE
+) -> dict[str, Any]:
+    """Build DeliveryResult, with life-cycle status, reason and number of attempts.
+
+    ``failing``: hand-overs that fail, by print batch.
+    """
+    batch = state.print_batch if state.status is Status.GATHERED else None
+    hand_over = failing.get(batch) if batch is not None else None
     return without_nulls(
         {
             "deliveryId": str(state.id),
@@ -39,15 +52,29 @@ def delivery_of(state: DeliveryState) -> dict[str, Any]:
             "lifecycle": state.status.value,
             "attempts": state.attempts,
             "reason": reason_of(state.reason),
+            "handOver": _hand_over_of(hand_over) if hand_over is not None else None,
         }
     )
 
 
-def waits_for(circuit: OpenCircuit) -> dict[str, Any]:
+def _hand_over_of(failing: FailingHandOver) -> dict[str, Any]:
+    """Build what has come of the hand-over of a letter so far."""
+    return without_nulls(
+        {
+            "account": failing.account,
+            "attempts": failing.attempts,
+            "since": swedish(failing.since),
+            "retryAt": swedish(failing.retry_at) if failing.retry_at is not None else None,
+            "reason": reason_of(failing.reason),
+        }
+    )
+
+
+def waits_for(circuit: OpenCircuit, label: Label) -> dict[str, Any]:
     """Build what a pending delivery waits for."""
     return without_nulls(
         {
-            "account": circuit.account,
+            "account": label(circuit.account),
             "destination": circuit.destination,
             "since": swedish(circuit.since),
             "retryAt": swedish(circuit.retry_at),
@@ -75,14 +102,15 @@ def overall(states: Sequence[DeliveryState]) -> ContractStatus:
     return next((word for word in order if word in words), ContractStatus.PENDING)
 
 
-def event_of(event: DeliveryEvent) -> dict[str, Any]:
+def event_of(event: DeliveryEvent, label: Label) -> dict[str, Any]:
+    """Build DeliveryEvent."""
     return without_nulls(
         {
             "timestamp": swedish(event.at),
             "status": event.status,
             "became": event.became,
             "attempt": event.attempt,
-            "provider": event.account,
+            "provider": event.account and label(event.account),
             "providerReference": event.reference,
             "reason": reason_of(event.reason),
             "actor": event.actor,
@@ -90,14 +118,16 @@ def event_of(event: DeliveryEvent) -> dict[str, Any]:
     )
 
 
-def message_of(states: Sequence[DeliveryState]) -> dict[str, Any]:
-    """Build MessageResult of a stored message."""
+def message_of(
+    states: Sequence[DeliveryState], failing: Mapping[UUID, FailingHandOver] = _NONE
+) -> dict[str, Any]:
+    """Build MessageResult of a stored message. ``failing``: hand-overs, by print batch."""
     return without_nulls(
         {
             "messageId": str(states[0].message_id),
             "batchId": str(states[0].batch_id),
             "reference": states[0].reference,
-            "deliveries": [delivery_of(state) for state in states],
+            "deliveries": [delivery_of(state, failing) for state in states],
         }
     )
 

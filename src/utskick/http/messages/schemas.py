@@ -77,6 +77,23 @@ class WaitsFor(Response):
     reason: Reason | None = member("Why it was paused")
 
 
+class HandOver(Response):
+    """The hand-over of a gathered letter to the printing house, while it fails.
+
+    The letter waits: it is handed over when the printing house is well again, or fails with the
+    hand-over.
+    """
+
+    account: str | None = member("Account of the printing house", "house")
+    attempts: int | None = member("Number of attempts made so far", 3)
+    since: LocalTime | None = member("Since when it fails", "2026-02-25T15:54:39.254123")
+    retry_at: LocalTime | None = member(
+        "When it is tried again; absent while it is being tried, and where a person has to decide",
+        "2026-02-25T15:56:39.254123",
+    )
+    reason: Reason | None = member("Why the last attempt failed")
+
+
 class DeliveryResult(Response):
     """One message by one channel to one recipient."""
 
@@ -90,6 +107,7 @@ class DeliveryResult(Response):
             "waits_for",
             "routed_to",
             "reason",
+            "hand_over",
             "events",
         }
     )
@@ -112,7 +130,13 @@ class DeliveryResult(Response):
     waits_for: WaitsFor | None = member("What a pending delivery waits for, if it is known")
     routed_to: list[DeliveryResult] | None = member("The deliveries that it was routed to")
     reason: Reason | None = member("Reason of the status")
-    events: list[DeliveryEvent] | None = member("Status changes, oldest first")
+    hand_over: HandOver | None = member(
+        "What has come of the hand-over of a gathered letter, while it fails"
+    )
+    events: list[DeliveryEvent] | None = member(
+        "Status changes, oldest first; of a letter also the failed attempts to hand it over (the "
+        "latest 20), with the status `gathered`"
+    )
 
 
 class SmsMeasure(Response):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -10,6 +12,7 @@ from fastapi import Request, Response
 from pydantic import ConfigDict, Field
 from starlette.responses import StreamingResponse
 
+from utskick.domain.account_label import label_of
 from utskick.domain.audit import AuditEntry
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import NotAllowedHere, NotFound
@@ -22,6 +25,7 @@ from utskick.http.wire.caller import responsible
 from utskick.http.wire.params import Parameters, flag
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
+from utskick.store.history.hand_overs import FailingHandOver
 from utskick.store.history.status import DeliveryEvent, DeliveryState
 from utskick.store.messages.resolutions import Choice, Decision
 
@@ -49,6 +53,10 @@ class StatusOperations:
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
+        self._label = partial(label_of, service.channels)
+
+    def _events(self, story: list[DeliveryEvent]) -> list[dict[str, object]]:
+        return [event_of(event, self._label) for event in story]
 
     def _municipality(self, request: Request) -> str:
         return str(request.path_params.get("municipalityId", self._service.default_municipality))
@@ -82,17 +90,32 @@ class StatusOperations:
     ) -> AsyncIterator[bytes]:
         yield head[:-1] + b',"messages":['
         comma, gathered = b"", list[DeliveryState]()
+        failing: dict[UUID, FailingHandOver] = {}
         async for group in self._service.history.batch(municipality_id, batch_id):
+            failing |= await self._failing(municipality_id, group)
             piece = []
             for state in group:
                 if gathered and state.message_id != gathered[0].message_id:
-                    piece.append(_written(gathered))
+                    piece.append(_written(gathered, failing))
                     gathered = []
                 gathered.append(state)
             if piece:
                 yield comma + b",".join(piece)
                 comma = b","
-        yield comma + _written(gathered) + b"]}"
+        yield comma + _written(gathered, failing) + b"]}"
+
+    async def _failing(
+        self, municipality_id: str, states: Sequence[DeliveryState]
+    ) -> dict[UUID, FailingHandOver]:
+        """Return what fails of the hand-overs of these letters, by print batch."""
+        batches = {state.print_batch for state in states if state.status is Status.GATHERED}
+        failing = await self._service.hand_overs.failing(
+            municipality_id, [batch for batch in batches if batch is not None]
+        )
+        return {
+            batch: replace(each, account=each.account and self._label(each.account))
+            for batch, each in failing.items()
+        }
 
     async def message_status(self, request: Request) -> Response:
         municipality_id, message_id = self._found(request, "getMessageStatus", "messageId")
@@ -100,8 +123,9 @@ class StatusOperations:
             states = await self._service.history.message(municipality_id, message_id)
             if not states:
                 raise NotFound(f"No message found for message id {message_id}")
+            failing = await self._failing(municipality_id, states)
             remarks = await self._service.history.remarks(municipality_id, states[0].batch_id)
-        return json_response({**message_of(states), **remarks})
+        return json_response({**message_of(states, failing), **remarks})
 
     async def delivery_status(self, request: Request) -> Response:
         municipality_id, delivery_id = self._found(request, "getDeliveryStatus", "deliveryId")
@@ -115,22 +139,23 @@ class StatusOperations:
         story = await self._service.history.story(municipality_id, delivery_id)
         if state.status is Status.ROUTED:
             answers = await self._service.history.message(municipality_id, state.message_id)
+            failing = await self._failing(municipality_id, answers)
             routed = {
                 "status": overall(answers).value,
-                "routedTo": [delivery_of(answer) for answer in answers],
+                "routedTo": [delivery_of(answer, failing) for answer in answers],
             }
             return json_response(
                 without_nulls(
-                    {**delivery_of(state), **routed, **_ids(state), "events": _events(story)}
+                    {**delivery_of(state), **routed, **_ids(state), "events": self._events(story)}
                 )
             )
         waits: dict[str, object] = {}
         if state.status in (Status.QUEUED, Status.DEFERRED):
             circuit = await self._service.circuits.waits(municipality_id, delivery_id)
-            waits = {"waitsFor": waits_for(circuit)} if circuit is not None else {}
-        return json_response(
-            without_nulls({**delivery_of(state), **_ids(state), **waits, "events": _events(story)})
-        )
+            waits = {"waitsFor": waits_for(circuit, self._label)} if circuit is not None else {}
+        found = delivery_of(state, await self._failing(municipality_id, [state]))
+        events = {"events": self._events(story)}
+        return json_response(without_nulls({**found, **_ids(state), **waits, **events}))
 
     async def resolve(self, request: Request, change: AuditEntry) -> Response:
         """Carry out a decision on an uncertain delivery."""
@@ -164,9 +189,5 @@ def _ids(state: DeliveryState) -> dict[str, object]:
     }
 
 
-def _events(story: list[DeliveryEvent]) -> list[dict[str, object]]:
-    return [event_of(event) for event in story]
-
-
-def _written(states: list[DeliveryState]) -> bytes:
-    return orjson.dumps(without_nulls({**message_of(states), "batchId": None}))
+def _written(states: list[DeliveryState], failing: Mapping[UUID, FailingHandOver]) -> bytes:
+    return orjson.dumps(without_nulls({**message_of(states, failing), "batchId": None}))

@@ -17,7 +17,8 @@ class Health(ResponseModel):
     """State of the service."""
 
     status: Literal["UP", "DEGRADED", "DOWN"] | None = member(
-        "`DEGRADED`: a provider account is down, messages are accepted and wait. "
+        "`DEGRADED`: a provider account is down, or letters cannot be handed over; messages are "
+        "accepted and wait. "
         "`DOWN`: it cannot do its work",
         "UP",
     )
@@ -73,7 +74,10 @@ READY: Final = Operation(
     "and "
     "do not change the status code; `components.circuits` names each provider account, and each "
     "destination beyond one, that no attempts are made to for now: since when, why, and when it is "
-    "tried again; `components.circuitEvents` lists the latest openings and closings.",
+    "tried again; `components.circuitEvents` lists the latest openings and closings. "
+    "`components.handOvers` names each printing house to which letters cannot be handed over: "
+    "since when, why, how many print batches and letters wait, and when it is tried again; "
+    "`components.handOverEvents` lists when that began and ended.",
     tag="Health",
     scope=PUBLIC,
     rate=RateClass.UNLIMITED,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ import orjson
 from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 
+from utskick.domain.account_label import label_of
 from utskick.domain.directory_ports import Party
 from utskick.domain.errors import NotFound, Unreadable
 from utskick.domain.retention import Rules
@@ -199,7 +201,8 @@ class ExtractCalls:
 
     def _delivery(self, entry: HistoryEntry, whole: Whole) -> dict[str, Any]:
         content = without_bytes(content_of(self._service, entry))
-        events = [event_of(event) for event in whole.stories[entry.state.id]]
+        label = partial(label_of, self._service.channels)
+        events = [event_of(event, label) for event in whole.stories[entry.state.id]]
         return {
             **delivery_of(entry.state),
             "status": word_of(entry),

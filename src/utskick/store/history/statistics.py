@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
+from uuid import UUID
 
-from utskick.domain.status import PENDING
+from utskick.domain.status import PENDING, Status
 from utskick.store.database import REPORTING, Connection, Database
 from utskick.store.history.status_words import visible_type, word
 from utskick.store.messages.print_batches import HAND_OVER
@@ -22,6 +23,8 @@ NAME: Final = "tallies"
 #: Events that are counted at a time, unless one transaction wrote more.
 _STRIDE: Final = 20_000
 _PENDING: Final = listed(PENDING)
+#: No word of the contract: letters that are counted as sent, too, and whose hand-over fails.
+HAND_OVER_FAILS: Final = "HAND_OVER_FAILS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class StatisticsFilter:
 class DeliveryCount:
     """A number of deliveries of one kind.
 
-    ``origin`` and ``department`` are "" where there was none; ``word``: the contract's.
+    ``origin`` and ``department`` are "" where there was none; ``word``: the contract's, or
+    ``HAND_OVER_FAILS``.
     """
 
     original_type: str
@@ -111,6 +115,13 @@ _WAITING: Final = f"""
         AND d.status IN {_PENDING} {_OF_DELIVERY}
 """  # noqa: S608
 
+#: Of the gathered letters, which the tallies count as sent: those of the print batches $8.
+_HELD_UP: Final = f"""
+    SELECT {_KEYS}, d.message_type, '{HAND_OVER_FAILS}' AS word, 1 AS sign
+    FROM (SELECT * FROM deliveries WHERE print_batch = ANY($8::uuid[]) AND print_batch IS NOT NULL
+        AND municipality_id = $1 AND status = '{Status.GATHERED}' OFFSET 0) d {_OF_DELIVERY}
+"""  # noqa: S608
+
 _COUNT: Final = f"""
     SELECT original_type, message_type, origin, department, word,
         sum(number)::bigint AS number FROM (
@@ -120,7 +131,9 @@ _COUNT: Final = f"""
         UNION ALL SELECT day, original_type, message_type, origin, department, word, sign
         FROM ({_changes("e.tx >= $7")}) after
         UNION ALL SELECT day, original_type, message_type, origin, department, word, sign
-            FROM ({_WAITING}) waiting) counted
+            FROM ({_WAITING}) waiting
+        UNION ALL SELECT day, original_type, message_type, origin, department, word, sign
+            FROM ({_HELD_UP}) held_up) counted
     WHERE ($2::date IS NULL OR day >= $2) AND ($3::date IS NULL OR day <= $3)
         AND ($4::text[] IS NULL OR original_type = ANY($4))
         AND ($5::text IS NULL OR origin = $5) AND ($6::text IS NULL OR department = $6)
@@ -147,7 +160,10 @@ class Tallies:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def count(self, chosen: StatisticsFilter) -> list[DeliveryCount]:
+    async def count(
+        self, chosen: StatisticsFilter, failing: Sequence[UUID] = ()
+    ) -> list[DeliveryCount]:
+        """Return the numbers of deliveries. ``failing``: print batches whose hand-over fails."""
         types = list(chosen.types) if chosen.types is not None else None
         own = self._database.of(chosen.municipality_id)
         async with own.transaction("repeatable_read", readonly=True) as connection:
@@ -166,6 +182,7 @@ class Tallies:
                 chosen.origin,
                 chosen.department,
                 mark or 0,
+                list(failing),
             )
         return [DeliveryCount(*row) for row in rows]
 

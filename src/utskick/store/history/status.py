@@ -15,7 +15,10 @@ from utskick.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """The status of a delivery. ``original_type``: the message type of its request."""
+    """The status of a delivery.
+
+    ``original_type``: the message type of its request. ``print_batch``: that a letter is in.
+    """
 
     id: UUID
     batch_id: UUID
@@ -26,6 +29,7 @@ class DeliveryState:
     reason: Reason | None
     reference: str | None
     original_type: str
+    print_batch: UUID | None = None
 
     @property
     def visible_type(self) -> str:
@@ -55,10 +59,12 @@ class DeliveryEvent:
 
 
 _STRIDE = 5000
+#: Failed tries of a hand-over that are told with each letter: the latest.
+_TRIES = 20
 #: The columns of a ``DeliveryState``, of ``d`` a delivery, ``m`` its message, ``b`` its batch.
 STATE = """
     d.id, d.batch_id, d.message_id, d.message_type, d.status, d.attempts, d.reason_code, d.reason,
-        d.provider_code, m.reference,
+        d.provider_code, d.print_batch, m.reference,
     b.message_type AS original_type
 """
 #: Of ``m`` messages: each looked up by its key, in this order (docs/explanation/adr/0012).
@@ -99,7 +105,10 @@ class History:
     async def stories(
         self, municipality_id: str, delivery_ids: Sequence[UUID]
     ) -> dict[UUID, list[DeliveryEvent]]:
-        """Return the events of each of these deliveries, oldest first."""
+        """Return the events of each of these deliveries, oldest first.
+
+        The failed tries of a hand-over are events of its letters, which stay gathered.
+        """
         rows = await self._database.of(municipality_id).fetch(
             """
             SELECT delivery_id, started_at AS at, 'sending' AS status, number AS attempt, account,
@@ -114,6 +123,17 @@ class History:
                 SELECT * FROM events WHERE delivery_id = k.key ORDER BY id OFFSET 0) e
             WHERE municipality_id = $1
             UNION ALL
+            SELECT l.id, e.at, 'gathered', e.attempt, e.account, NULL, e.reason_code, e.reason,
+                e.provider_code, NULL, 1, e.id, NULL
+            FROM (SELECT * FROM deliveries WHERE municipality_id = $1 AND id = ANY($2::uuid[])
+                AND print_batch IS NOT NULL OFFSET 0) l
+            CROSS JOIN LATERAL (
+                SELECT id FROM deliveries WHERE batch_id = l.print_batch
+                    AND municipality_id = $1 OFFSET 0) h
+            CROSS JOIN LATERAL (
+                SELECT * FROM events WHERE delivery_id = h.id AND municipality_id = $1
+                    AND status IN ('deferred', 'uncertain') ORDER BY id DESC LIMIT $3) e
+            UNION ALL
             SELECT id, created_at, CASE WHEN recorded IS NULL THEN 'queued'
                 ELSE status END, NULL, NULL, NULL, NULL, NULL, NULL,
                 CASE WHEN recorded IS NOT NULL THEN 'import' END, -1, 0, NULL
@@ -122,6 +142,7 @@ class History:
             """,
             municipality_id,
             list(delivery_ids),
+            _TRIES,
         )
         found: dict[UUID, list[DeliveryEvent]] = {delivery_id: [] for delivery_id in delivery_ids}
         for r in rows:
@@ -219,6 +240,7 @@ def state_of(row: Any) -> DeliveryState:
         _reason(row),
         row["reference"],
         row["original_type"],
+        row["print_batch"],
     )
 
 

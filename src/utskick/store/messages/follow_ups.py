@@ -85,7 +85,9 @@ class FollowUps:
     async def follow(self, connection: Connection, settlement: Settlement) -> None:
         """Write what follows from a settlement, inside the caller's transaction."""
         first = settlement.delivery
-        if first.encloses is not None:
+        if first.encloses is not None and not settlement.ends_letters:
+            await _record_failed_try(connection, settlement)
+        elif first.encloses is not None:
             ending = Ending(
                 first.municipality_id,
                 first.encloses,
@@ -170,6 +172,12 @@ _END: Final = f"""
 """  # noqa: S608
 
 
+#: A print batch by its key: OFFSET 0 keeps the planner from another index (adr/0012).
+_PRINT_BATCH: Final = """id = (
+    SELECT id FROM (SELECT * FROM print_batches WHERE id = $2 OFFSET 0) p
+    WHERE p.municipality_id = $1)"""
+
+
 async def end_letters(connection: Any, ending: Ending) -> None:
     """Give the letters of a hand-over the status of the hand-over."""
     move = ending.move
@@ -187,6 +195,27 @@ async def end_letters(connection: Any, ending: Ending) -> None:
         ending.at,
         ending.actor,
         list(ending.only) if ending.only is not None else None,
+    )
+    if ending.only is None:
+        await connection.execute(
+            f"UPDATE print_batches SET retry_at = NULL, ended_at = $3 WHERE {_PRINT_BATCH}",  # noqa: S608
+            ending.municipality_id,
+            ending.print_batch,
+            ending.at,
+        )
+
+
+async def _record_failed_try(connection: Connection, settlement: Settlement) -> None:
+    """Note on the print batch that its hand-over fails, for the status of its letters."""
+    await connection.execute(
+        f"""
+        UPDATE print_batches SET failing_since = coalesce(failing_since, $3), retry_at = $4
+        WHERE {_PRINT_BATCH}
+        """,  # noqa: S608
+        settlement.delivery.municipality_id,
+        settlement.delivery.encloses,
+        settlement.at,
+        settlement.move.due,
     )
 
 

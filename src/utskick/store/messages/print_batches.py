@@ -183,7 +183,9 @@ class PrintBatches:
             async with self._database.transaction() as connection:
                 found = await connection.fetchrow(
                     f"""
-                    UPDATE print_batches SET closed_at = $3 WHERE id = (
+                    UPDATE print_batches
+                    SET closed_at = $3, ended_at = CASE letters WHEN 0 THEN $3::timestamptz END
+                    WHERE id = (
                         SELECT p.id FROM print_batches p
                         WHERE p.id = $4 AND p.closed_at IS NULL AND {_DUE} FOR UPDATE SKIP LOCKED)
                     RETURNING id, municipality_id, channel, batch_id, sequence, letters

@@ -39,7 +39,12 @@ class Settlement:
     @property
     def follows(self) -> bool:
         """Whether more rows have to be written in the same transaction."""
-        return self.falls_back or (
+        return self.falls_back or self.delivery.encloses is not None
+
+    @property
+    def ends_letters(self) -> bool:
+        """Whether it is a hand-over that has ended, and the letters that it carries with it."""
+        return (
             self.delivery.encloses is not None
             and self.move.due is None
             and self.move.status is not Status.UNCERTAIN
