@@ -13,11 +13,11 @@ import pytest
 from tests.conftest import TABLES as ROWS
 from tests.store.messages.test_transitions import DAY, MID, NOW, delivery
 from tests.store.vaults import TABLES, empty, process
-from utskick.domain.channel import Receipt, Report
 from utskick.domain.delivery import Delivery, Move
 from utskick.domain.ids import new_id
 from utskick.domain.month import month_of
 from utskick.domain.outcome import Reason
+from utskick.domain.receipt import Receipt, Report
 from utskick.domain.status import Status
 from utskick.store.database import Database
 from utskick.store.messages.attempts import Attempts, AttemptStart
