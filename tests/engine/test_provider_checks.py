@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +15,8 @@ from tests.conftest import TABLES as ROWS
 from tests.store.vaults import TABLES, empty, process
 from utskick import bootstrap
 from utskick.bootstrap import channels as channel_setup
+from utskick.domain.channel import Account, AccountHealth, Channel
+from utskick.domain.clock import utc_now
 from utskick.engine.provider_checks import ProviderChecks, combined
 from utskick.engine.readiness import Readiness
 from utskick.engine.worker import Worker, WorkerOptions
@@ -98,3 +101,31 @@ def test_an_account_is_down_where_one_worker_cannot_use_it() -> None:
     }
     assert combined([{"a": down}, {"a": down}]) == {"a": down}
     assert combined([]) == {}
+
+
+class CountedChannel:
+    """As much of a channel as checks look at."""
+
+    name = "sms"
+
+    def __init__(self) -> None:
+        self.accounts: tuple[Account, ...] = (Account("one", "p", 1, 5),)
+        self.looks = 0
+
+    async def look(self) -> list[AccountHealth]:
+        self.looks += 1
+        return [AccountHealth(account.name, True, "well") for account in self.accounts]
+
+
+async def test_a_check_is_repeated_when_it_is_old_or_the_accounts_are_others() -> None:
+    channel, now = CountedChannel(), [utc_now()]
+    checks = ProviderChecks(cast(Mapping[str, Channel], {"sms": channel}), lambda: now[0])
+    await asyncio.gather(checks.current(), checks.current())
+    assert channel.looks == 1
+    channel.accounts = (*channel.accounts, Account("two", "p", 1, 5))
+    assert set(await checks.current()) == {"sms/one", "sms/two"}
+    await checks.current()
+    assert channel.looks == 2
+    now[0] += timedelta(seconds=31)
+    await checks.current()
+    assert channel.looks == 3

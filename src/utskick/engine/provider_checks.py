@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from utskick.domain.account_label import label_of
-from utskick.domain.channel import AccountHealth, Channel
+from utskick.domain.channel import Account, AccountHealth, Channel
 from utskick.domain.clock import Clock
 
 #: Providers are not checked more often than this.
@@ -29,14 +29,19 @@ class ProviderChecks:
         self._clock = clock
         self._found: Health = {}
         self._checked: datetime | None = None
+        self._accounts: Sequence[Sequence[Account]] = ()
         self._checking = asyncio.Lock()
 
     async def current(self) -> Health:
-        """Return the state of all accounts, checked again where it is old."""
+        """Return the state of all accounts, checked again where it is old.
+
+        Also where a configuration was taken over since, which replaces the accounts of its channel.
+        """
         async with self._checking:
-            now = self._clock()
-            if self._checked is None or now - self._checked > _CHECK_EVERY:
-                self._checked = now
+            now, accounts = self._clock(), [each.accounts for each in self._channels.values()]
+            same = all(new is old for new, old in zip(accounts, self._accounts, strict=False))
+            if self._checked is None or now - self._checked > _CHECK_EVERY or not same:
+                self._checked, self._accounts = now, accounts
                 self._found = {
                     f"{channel.name}/{label_of(self._channels, health.account)}": _shown(health)
                     for channel in self._channels.values()

@@ -54,16 +54,16 @@ class Readiness:
             workers = await self._rows.workers(now - _AWAY)
             circuits = await self._circuits.open()
             events = await self._circuits.recent(_EVENTS)
+            found = None if self._checks else await self._rows.health(now - _AWAY)
             failing = await self._hand_overs.accounts()
             hand_over_events = await self._hand_overs.recent(_EVENTS)
-            found = None if self._checks else await self._rows.health(now - _AWAY)
         except PASSING as fault:
             return {
                 "status": "DOWN",
                 "components": {"database": {"status": "DOWN", "reason": reason_of(fault)}},
             }
         health = await self._checks.current() if self._checks else combined(found or [])
-        providers = self._paused(health, circuits)
+        providers = self._providers(health, circuits)
         degraded = any(each["status"] == "DOWN" for each in providers.values()) or failing
         return {
             "status": "DEGRADED" if degraded else "UP",
@@ -81,17 +81,16 @@ class Readiness:
                     _circuit(each, self._label(each.account)) for each in circuits[:_MOST]
                 ],
                 "circuitEvents": [_event(each, self._label(each.account)) for each in events],
-                "handOvers": [
-                    _hand_over(each, self._label_of_any(each.account)) for each in failing
-                ],
+                "handOvers": [_hand_over(each, self._known(each.account)) for each in failing],
                 "handOverEvents": [
-                    _hand_over_event(each, self._label_of_any(each.account))
-                    for each in hand_over_events
+                    _hand_over_event(each, self._known(each.account)) for each in hand_over_events
                 ],
             },
         }
 
-    def _paused(self, health: Health, circuits: Sequence[OpenCircuit]) -> dict[str, dict[str, Any]]:
+    def _providers(
+        self, health: Health, circuits: Sequence[OpenCircuit]
+    ) -> dict[str, dict[str, Any]]:
         """Build the state of each account, DOWN where its circuit is open."""
         providers = {name: {**shown, "paused": False} for name, shown in health.items()}
         for each in circuits:
@@ -101,10 +100,10 @@ class Readiness:
                 shown.update(status="DOWN", paused=True, detail=each.reason.sentence)
         return providers
 
-    def _label(self, account: str | None) -> str:
-        return label_of(self._channels, account or "")
+    def _label(self, account: str) -> str:
+        return label_of(self._channels, account)
 
-    def _label_of_any(self, account: str | None) -> str | None:
+    def _known(self, account: str | None) -> str | None:
         return None if account is None else self._label(account)
 
 
