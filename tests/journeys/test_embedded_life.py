@@ -58,7 +58,7 @@ async def serve_here(stage: Stage, folder: Path) -> Process:
 
 async def expect_all_delivered(stage: Stage) -> None:
     for delivery_id in stage.accepted:
-        await stage.wait_for_lifecycle(delivery_id, "delivered")
+        await stage.wait_for_lifecycle(delivery_id, "delivered", 60)
     verdict = await stage.compare()
     assert verdict.lost == verdict.unreported_duplicates == verdict.reported_duplicates == []
 
