@@ -1,0 +1,67 @@
+"""Retention of inbound messages: by the municipality's own rule for their type."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+from utskick.domain.retention import RetentionRule
+from utskick.domain.unit import Unit
+from utskick.store.database import Database
+from utskick.store.retention.log import Cause, RetentionLogEntry, note
+from utskick.store.retention.purge import RemovalCounts
+from utskick.store.retention.rules import RetentionRules, try_lock
+from utskick.store.tenant import places
+
+_STEP: Final = 400
+
+
+class InboundRetention:
+    """Removes them in steps. They belong to no department, so no department's rule applies."""
+
+    def __init__(self, database: Database, defaults: Collection[RetentionRule]) -> None:
+        self._database = database
+        self._rules = RetentionRules(database, defaults)
+
+    async def places(self) -> list[str]:
+        """Return the municipalities that have inbound messages."""
+        rows = await self._database.pool.fetch(places("inbound_messages"))
+        return [row["municipality_id"] for row in rows]
+
+    async def step(self, municipality_id: str, now: datetime) -> RemovalCounts:
+        """Remove some that are old enough."""
+        removed = RemovalCounts()
+        async with self._database.transaction() as connection:
+            if not await try_lock(connection, municipality_id):
+                return removed
+            rules = await self._rules.of(municipality_id, connection)
+            types = await connection.fetch(
+                "SELECT DISTINCT message_type FROM inbound_messages WHERE municipality_id = $1",
+                municipality_id,
+            )
+            for message_type in [row["message_type"] for row in types]:
+                rule = rules.of(message_type, Unit(municipality_id))
+                if rule is None or rule.preserves:
+                    continue
+                rows = await connection.fetch(
+                    """
+                    DELETE FROM inbound_messages WHERE id IN (
+                        SELECT id FROM inbound_messages WHERE municipality_id = $1
+                            AND message_type = $2 AND received_at < $3
+                        ORDER BY received_at LIMIT $4)
+                    RETURNING received_at
+                    """,
+                    municipality_id,
+                    message_type,
+                    rule.cutoff(now),
+                    _STEP,
+                )
+                if not rows:
+                    continue
+                times = [row["received_at"] for row in rows]
+                gone = RemovalCounts(messages=len(rows), oldest=min(times), newest=max(times))
+                cause = Cause("retention", message_type, rule.days, rule.decision)
+                await note(connection, municipality_id, RetentionLogEntry(now, cause, gone))
+                removed += gone
+        return removed
