@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -113,6 +114,18 @@ async def test_what_cannot_be_stored_is_left_with_the_centre(
     assert [m["text"] for m in await told(client, 1)] == ["Ja"]
 
 
+async def test_a_reply_to_a_units_own_account_is_its_municipalitys(
+    database: Database, tmp_path: Path, centre: ScriptedCentre
+) -> None:
+    units = {"2260": {"sms": {"accounts": {"own": settings(centre.port)}}}}
+    async with serving(database, tmp_path, configuration=units) as client:
+        await until(lambda: centre.binds == 1)
+        assert await written(centre, b"Ja") == OK
+        [message] = await told(client, 1, "/2260/inbound-messages")
+        assert (message["text"], message["account"]) == ("Ja", "own@2260")
+        assert (await client.get(PATH)).json["messages"] == []
+
+
 async def test_reading_is_recorded(client: Client, database: Database) -> None:
     assert (await client.get(PATH, X_Sent_By="anna01; type=adAccount")).status == 200
     [entry] = [e for e in await Audit(database).last("2281", 10) if e["action"] == "read-history"]
@@ -126,6 +139,32 @@ async def test_a_page_that_cannot_be_is_refused(client: Client) -> None:
         assert f"getInboundMessages.{field}" in refused.text
     end = (await client.get(f"{PATH}?after=latest")).json
     assert (end["messages"], end["more"]) == ([], False)
+
+
+async def test_an_erased_person_has_written_nothing_unless_a_rule_preserves_it(
+    client: Client, database: Database
+) -> None:
+    rows, now, party = InboundRows(database), utc_now(), str(uuid4())
+    sent = {"mobileNumber": FROM, "message": "Hej", "party": {"partyId": party}}
+    assert (await client.post("/2281/sms?async=true", sent)).status == 201
+    await rows.keep(PLACE, InboundPart(FROM, TO, "stopp"), now)
+    await rows.keep(PLACE, InboundPart(FROM, TO, "ett", 7, 2, 1), now)
+    await rows.keep(PLACE, InboundPart("+46701740606", TO, "en annan"), now)
+    other = InboundPlace("2260", "SMS", "smpp")
+    await rows.keep(other, InboundPart(FROM, TO, "annan kommun"), now)
+    rule, order = "/2281/configuration/retention/SMS", f"/2281/parties/{party}"
+    preserving = {"days": None, "preserve": True, "decision": "KS 1"}
+    assert (await client.call("PUT", rule, preserving)).status < 300
+    assert (await client.call("DELETE", order)).status == 200
+    assert len(await texts(database)) == 3
+    assert (await client.call("DELETE", rule)).status < 300
+    await client.until(
+        f"/2281/conversation-history/{party}", lambda found: found[0]["status"] == "SENT"
+    )
+    assert (await client.call("DELETE", order)).status == 200
+    assert [m["text"] for m in await told(client, 1)] == ["en annan"]
+    assert len(await texts(database)) == 2
+    assert await database.pool.fetchval("SELECT count(*) FROM inbound_parts") == 0
 
 
 async def texts(database: Database) -> list[tuple[int, bool]]:
