@@ -1,4 +1,4 @@
-"""Simulated SMS gateway, mail server or letter providers as a separate process."""
+"""Simulated SMS gateway, mail server, letter providers or a whole sandbox as a separate process."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger
 from utskick.sandbox.print_house import server as print_house
 from utskick.sandbox.print_house.server import PrintHouseSimulator
+from utskick.sandbox.server import SandboxServer, sections
 from utskick.sandbox.sms_gateways.dialects import ReportSettings
 from utskick.sandbox.sms_gateways.server import SmsGateways
 from utskick.sandbox.smtp_server import MailServer
@@ -44,6 +45,9 @@ async def main() -> None:
         await stop_wanted()
         await server.close()
         return
+    if "sandbox" in sys.argv:
+        await _sandbox(Path(sys.argv[-1]), faults)
+        return
     if "mail" in sys.argv:
         await _mail(Path(sys.argv[-1]), ledger, faults)
         return
@@ -57,6 +61,17 @@ async def main() -> None:
     await stop_wanted()
     await gateways.close()
     await runner.cleanup()
+
+
+async def _sandbox(folder: Path, faults: Faults) -> None:
+    """Serve every provider on free ports."""
+    sandbox = SandboxServer(SandboxAddresses(0, 0, folder, "http://127.0.0.1:9"))
+    sandbox.faults.rules.extend(faults.rules)
+    await sandbox.start()
+    ready = {"sections": sections(sandbox.addresses), "url": sandbox.viewer_url}
+    print(json.dumps(ready), flush=True)
+    await stop_wanted()
+    await sandbox.close()
 
 
 async def _mail(folder: Path, ledger: Ledger, faults: Faults) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from bench.mail import ORGANIZATION
 from bench.result import Result
 from utskick.sandbox.digital_mail.citizens import number
 
+_PDF = b64encode(b"%PDF-1.7\n1 0 obj<<>>endobj\n%%EOF\n").decode()
 #: Seconds of the measurement, and background messages a second to each channel.
 SECONDS, PACE = 60, 20
 #: One in twenty in each of the ways.
@@ -29,6 +31,10 @@ SHARE = 20
 SMS_WAYS = ("temporary", "full", "garbage", "drop")
 EMAIL_WAYS = ("full", "throttle", "garbage", "drop")
 MAIL_WAYS = ("temporary", "garbage", "drop")
+#: Of invoices, push, Slack and web messages.
+OTHER_WAYS = ("temporary", "throttle", "garbage", "drop")
+#: The channels whose healthy messages are measured.
+CHANNELS = ("sms", "email", "digital_mail", "digital_invoice", "push", "slack", "web_message")
 
 
 def illness() -> list[Result]:
@@ -41,14 +47,14 @@ def illness() -> list[Result]:
         rows = stage.ask(
             service["database"],
             """
-            SELECT d.channel, extract(epoch FROM min(a.started_at) - d.created_at) AS took
-            FROM deliveries d LEFT JOIN attempts a ON a.delivery_id = d.id
-            JOIN messages m ON m.id = d.message_id
-            WHERE m.reference = 'healthy' GROUP BY d.id
+            SELECT d.channel, extract(epoch FROM min(a.started_at) - min(d.created_at)) AS took
+            FROM messages m JOIN deliveries d ON d.message_id = m.id
+            LEFT JOIN attempts a ON a.delivery_id = d.id
+            WHERE m.reference = 'healthy' GROUP BY m.id, d.channel
             """,
         )
     results = []
-    for channel in ("sms", "email", "digital_mail"):
+    for channel in CHANNELS:
         times = sorted(
             float(row["took"]) if row["took"] is not None else math.inf
             for row in rows
@@ -77,6 +83,14 @@ def _ill_service() -> Iterator[dict[str, Any]]:
     # One operator is down; at the other, people are ill by the last digits of their year of birth.
     down = {"fault": "temporary", "provider": "minmyndighetspost", "recipient": ""}
     mail = json.dumps([down, *_faults("kivra", MAIL_WAYS, "^190{}")])
+    others = json.dumps(
+        [
+            *_faults("kivra", OTHER_WAYS, "^190{}"),
+            *_faults("webpush", OTHER_WAYS, "^ill{}-"),
+            *_faults("slack", OTHER_WAYS, "^ill{}-"),
+            *_faults("open_e", OTHER_WAYS, "^9{}"),
+        ]
+    )
     with (
         stage.folder() as data,
         stage.process("gateway", environment={"BENCH_FAULTS": sms}) as gateway,
@@ -84,16 +98,22 @@ def _ill_service() -> Iterator[dict[str, Any]]:
         stage.process(
             "gateway", "mail", str(data / "mail"), environment={"BENCH_FAULTS": mail}
         ) as operators,
+        stage.process(
+            "gateway", "sandbox", str(data / "sandbox"), environment={"BENCH_FAULTS": others}
+        ) as sandbox,
     ):
         environment = {
             **stage.settings(data / "d", gateway=gateway["url"], smtp=server["port"]),
             **{
                 f"UTSKICK_{name.upper()}": json.dumps(section)
-                for name, section in operators["sections"].items()
+                for name, section in {
+                    **{other: sandbox["sections"][other] for other in CHANNELS[3:]},
+                    **operators["sections"],
+                }.items()
             },
         }
         with stage.process("service", environment=environment) as service:
-            yield service
+            yield {**service, "devices": sandbox["url"]}
 
 
 async def _send(service: Mapping[str, Any]) -> None:
@@ -107,13 +127,19 @@ async def _send(service: Mapping[str, Any]) -> None:
         for legal_id, party in parties.items():
             async with session.put(f"/2281/parties/{party}", json={"legalId": legal_id}) as answer:
                 assert answer.status < 300
+        devices = {
+            name: await _device(session, service["devices"], name)
+            for name in ("well", *(f"ill{way}-{i}" for way in range(4) for i in range(8)))
+        }
         sent: set[asyncio.Task[None]] = set()
         started = time.monotonic()
         for tick in range(SECONDS * PACE):
             await asyncio.sleep(max(0.0, started + tick / PACE - time.monotonic()))
             bodies = _background(tick, people, ill, away, parties)
+            bodies += _others(tick, people, ill, parties, devices)
             if tick % PACE == 0:
-                bodies += _healthy(tick, parties[people[tick // PACE % len(people)]])
+                party = parties[people[tick // PACE % len(people)]]
+                bodies += _healthy(tick, party, devices["well"])
             for path, body in bodies:
                 task = asyncio.create_task(_post(session, path, body))
                 sent.add(task)
@@ -149,13 +175,93 @@ def _background(
     ]
 
 
-def _healthy(tick: int, party: str) -> list[tuple[str, dict[str, Any]]]:
+def _others(
+    tick: int,
+    people: Sequence[str],
+    ill: Sequence[str],
+    parties: Mapping[str, str],
+    devices: Mapping[str, str],
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return an invoice, a push message, a Slack message and a web message."""
+    way, serial = tick % SHARE, tick // SHARE
+    if way >= len(OTHER_WAYS):
+        name, case, legal_id = "well", f"1{tick}", people[tick % len(people)]
+    else:
+        name, case = f"ill{way}-{serial % 8}", f"9{way}{tick}"
+        legal_id = ill[(8 * way + serial % 8) % len(ill)]
+    return [
+        ("digital-invoice", _invoice(parties[legal_id])),
+        ("push", _push(devices[name])),
+        ("slack", _slack(name)),
+        ("webmessage", _web_message(case)),
+    ]
+
+
+async def _device(session: aiohttp.ClientSession, url: str, name: str) -> str:
+    """Register a device of a new party, and return the party."""
+    async with session.post(f"{url}/push/devices", json={"name": name}) as answer:
+        made = await answer.json()
+    party = str(uuid4())
+    subscription = {
+        "party": {"partyId": party},
+        "webpush": {
+            "endpoint": made["endpoint"],
+            "keys": {"p256dh": made["p256dh"], "auth": made["auth"]},
+        },
+    }
+    async with session.post("/2281/push/subscriptions", json=subscription) as answer:
+        assert answer.status == 201, await answer.text()
+    return party
+
+
+def _healthy(tick: int, party: str, phone: str) -> list[tuple[str, dict[str, Any]]]:
     high = {"priority": "HIGH", "reference": "healthy"}
     return [
         ("sms", _sms(f"+46729{tick:06}") | high),
         ("email", _email(f"well{tick}@example.se") | high),
         (f"{ORGANIZATION}/digital-mail", _mail(party) | high),
+        ("digital-invoice", _invoice(party) | _renamed(high)),
+        ("push", _push(phone) | high),
+        ("slack", _slack("well") | high),
+        ("webmessage", _web_message(f"1{tick}") | high),
     ]
+
+
+def _renamed(high: Mapping[str, str]) -> dict[str, str]:
+    """Return the members for an invoice, whose ``reference`` is its own."""
+    return {"priority": high["priority"], "messageReference": high["reference"]}
+
+
+def _invoice(party: str) -> dict[str, Any]:
+    return {
+        "party": {"partyId": party},
+        "type": "INVOICE",
+        "subject": "Faktura",
+        "details": {
+            "amount": 100,
+            "dueDate": "2035-01-31",
+            "paymentReferenceType": "SE_OCR",
+            "paymentReference": "12345674",
+            "accountType": "BANKGIRO",
+            "accountNumber": "5050-1055",
+        },
+        "files": [{"contentType": "application/pdf", "content": _PDF, "filename": "faktura.pdf"}],
+    }
+
+
+def _push(party: str) -> dict[str, Any]:
+    return {"party": {"partyIds": [party]}, "title": "Vatten", "message": "Vattnet ska kokas."}
+
+
+def _slack(channel: str) -> dict[str, Any]:
+    return {"token": "xoxb-bench", "channel": channel, "message": "Vattnet ska kokas."}
+
+
+def _web_message(case: str) -> dict[str, Any]:
+    return {
+        "party": {"externalReferences": [{"key": "flowInstanceId", "value": case}]},
+        "message": "Vattnet ska kokas.",
+    }
 
 
 def _sms(recipient: str) -> dict[str, Any]:

@@ -276,3 +276,13 @@ def test_after_any_illness_one_good_answer_gives_everything_back(good: list[Outc
     assert circuit.is_closed
     assert not circuit.is_blocked
     assert circuit.opens_in == 0
+
+
+def test_a_delivery_that_fails_again_and_again_says_no_more_about_its_provider() -> None:
+    """Ill recipients are tried again more and more often than healthy ones come."""
+    circuit, _ = breaker()
+    for _ in range(100):
+        attempt(circuit, Deferred(WHY), repeated=True)
+        attempt(circuit, Uncertain(WHY), repeated=True)
+    assert circuit.is_closed
+    assert not circuit.has_errors

@@ -106,12 +106,13 @@ class CircuitBreaker:
 
         An attempt of an earlier period says nothing any more: of many calls in flight that fail
         together, only the first ones count. ``repeated``: an earlier attempt of the same delivery
-        was uncertain; a further uncertain one says no more about the provider.
+        failed; a further one may be its recipient's fault, and says no more about the provider,
+        unless login or account are refused.
         """
         if period != self._period:
             return False
         errors = self._errors_of(outcome)
-        if isinstance(outcome, Uncertain) and repeated and self.is_closed:
+        if repeated and self.is_closed and isinstance(outcome, Deferred | Uncertain):
             return False
         if errors is None:
             self._probing = False

@@ -36,9 +36,9 @@ SWEEP: Final = 0.5
 class Turn:
     """Who waits for a slot.
 
-    ``doubtful``: an earlier attempt of the delivery may have been sent. ``retried``: an earlier one
-    failed, perhaps because of its recipient. ``patient``: it may wait in memory for a circuit that
-    is open for a short time. ``units``: what the rate counts it for.
+    ``doubtful``: an earlier attempt of the delivery may have been sent. ``retried``: an earlier
+    round of attempts failed, perhaps because of its recipient. ``patient``: it may wait in memory
+    for a circuit that is open for a short time. ``units``: what the rate counts it for.
     """
 
     priority: Priority
@@ -59,19 +59,20 @@ class Turn:
 class Waiter:
     """An attempt that waits for a slot, and has it from the moment that it is granted.
 
-    ``level``: of its priority, 0 is the most urgent. ``name``: of its destination. ``period``,
-    ``period_there``: of the breakers of account and destination when it was granted.
+    ``level``: of its priority, 0 is the most urgent. ``repeated``: the delivery has failed before.
+    ``name``: of its destination. ``period``, ``period_there``: of the breakers of account and
+    destination when it was granted.
     """
 
     __slots__ = (
         "destination",
-        "doubtful",
         "grace",
         "level",
         "name",
         "patient",
         "period",
         "period_there",
+        "repeated",
         "turn",
         "units",
     )
@@ -81,7 +82,7 @@ class Waiter:
     def __init__(self, level: int, turn: Turn) -> None:
         self.level = level
         self.name = turn.destination
-        self.doubtful = turn.doubtful
+        self.repeated = turn.doubtful or turn.retried
         self.grace = turn.grace
         self.patient = turn.patient
         self.units = turn.units

@@ -119,11 +119,11 @@ class AccountLimits:
     def note(self, slot: Waiter, outcome: Outcome) -> None:
         """Record the outcome of an attempt with each breaker that it concerns."""
         found, gate = slot.destination, self._gate
-        if gate.breaker.record(slot.period, outcome, repeated=slot.doubtful):
+        if gate.breaker.record(slot.period, outcome, repeated=slot.repeated):
             self._tell(None, gate)
             self._divide(gate, None)
         if found is not None and found.gate.breaker.record(
-            slot.period_there, outcome, repeated=slot.doubtful
+            slot.period_there, outcome, repeated=slot.repeated
         ):
             self._tell(found.name, found.gate)
             self._divide(found.gate, found)

@@ -36,7 +36,12 @@ class Turns:
         self._destinations: Cache[UUID, str] = Cache(_REMEMBERED)
 
     def turn(self, delivery: Delivery, destination: str | None) -> Turn:
-        return Turn(delivery.priority, destination, delivery.doubts > 0, delivery.attempts > 0)
+        return Turn(
+            delivery.priority,
+            destination,
+            delivery.doubts > 0,
+            delivery.attempts > 0 and not delivery.tried,
+        )
 
     def slot(
         self, delivery: Delivery, account: str, turn: Turn, units: Callable[[str], int]

@@ -162,7 +162,7 @@ async def test_a_hand_over_that_fails_until_it_expires_ends_its_letters(
         )
         found = await client.until(
             f"/2281/status/batch/{batch}",
-            lambda b: all(m["deliveries"][0]["status"] == "NOT_SENT" for m in b["messages"]),
+            lambda b: all(m["deliveries"][0]["status"] == "FAILED" for m in b["messages"]),
             15,
         )
     assert all("handOver" not in m["deliveries"][0] for m in found["messages"])
@@ -170,7 +170,7 @@ async def test_a_hand_over_that_fails_until_it_expires_ends_its_letters(
     assert (line["letters"], line["status"]) == (2, "expired")
     assert await hand_overs(client) == []
     counted = (await client.get("/2281/statistics")).json["SNAIL_MAIL"]
-    assert counted["notSent"] == 2
+    assert counted["failed"] == 2
     assert "handOverFails" not in counted
 
 

@@ -7,7 +7,7 @@ the letters of a hand-over.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -91,7 +91,7 @@ class FollowUps:
             ending = Ending(
                 first.municipality_id,
                 first.encloses,
-                settlement.move,
+                _of_letters(settlement.move),
                 settlement.account,
                 settlement.at,
                 settlement.actor,
@@ -136,6 +136,15 @@ class FollowUps:
         priority = Priority(first.priority)
         job = (route.channel, priority, first.municipality_id, delivery_id, follow_up.at)
         await jobs.enqueue(connection, [job])
+
+
+def _of_letters(move: Move) -> Move:
+    """Return the move of the letters of a hand-over.
+
+    One that could not be made in all its time has failed for good: its letters were told as taken
+    for the print run (contract Q32).
+    """
+    return replace(move, status=Status.FAILED) if move.status is Status.EXPIRED else move
 
 
 @dataclass(frozen=True, slots=True)
