@@ -22,7 +22,8 @@ sys.path[:] = [folder for folder in sys.path if not Path(folder, "smbclient.py")
 
 _SPINE = (
     "batches, messages, deliveries, attempts, events, receipts, attachments, idempotency_keys, "
-    "workers, print_batches, pgqueuer, circuits, circuit_events, part_references"
+    "workers, print_batches, pgqueuer, circuits, circuit_events, part_references, "
+    "inbound_messages, inbound_parts"
 )
 _READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = (

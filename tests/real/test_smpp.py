@@ -16,6 +16,7 @@ from tests.real.message_centre import MessageCentre
 from utskick.channels.sms.channel import SmsChannel
 from utskick.domain.clock import utc_now
 from utskick.domain.ids import new_id
+from utskick.domain.inbound import InboundPart
 from utskick.domain.outcome import Deferred, Misconfigured, Rejected, Sent, Uncertain
 from utskick.domain.receipt import Report
 
@@ -114,6 +115,26 @@ async def test_ids_in_hex_are_those_of_reports_in_decimals(centre: MessageCentre
     assert outcome == Sent(str(0xABC1))
     await until(lambda: desk.kept)
     assert [r.reference for _, r in desk.kept] == [str(0xABC1)]
+    await channel.close()
+
+
+async def test_what_a_person_answers_is_read(centre: MessageCentre) -> None:
+    channel, desk = channel_of(centre), Desk()
+    channel.report_to(desk.keep)
+    await channel.start()
+    await until(lambda: centre.of("bind"))
+    await channel.send(draft("+46701740602"), new_id(), "smpp")
+    await until(lambda: len(centre.of("written_resp")) == 5)
+    assert {each["status"] for each in centre.of("written_resp")} == {0}
+    parts = [each for _, each in desk.kept if isinstance(each, InboundPart)]
+    assert [(p.text, p.reference, p.total, p.part) for p in parts] == [
+        ("Ja tack {€} åäö", 0, 1, 1),
+        ("Да, å ä ö", 0, 1, 1),
+        ("slut å", 9, 2, 2),
+        ("början ", 9, 2, 1),
+        ("Som last: ö", 0, 1, 1),
+    ]
+    assert {(p.sender, p.recipient) for p in parts} == {("+46701740602", "71456")}
     await channel.close()
 
 

@@ -14,6 +14,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "history:read": "Read the history of messages, with content and files",
     "statistics:read": "Read delivery statistics",
     "events:read": "Read status changes of deliveries",
+    "inbound:read": "Read what people have written to numbers of the municipality",
     "webhooks:write": "Read, create, change and call webhooks",
     "directory:read": "Read parties, contact settings, delegates and devices",
     "directory:write": "Change parties, contact settings, delegates and devices",

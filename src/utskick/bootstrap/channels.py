@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
@@ -24,8 +23,11 @@ from utskick.domain.channel import Channel
 from utskick.domain.configuration import UnitSetting
 from utskick.domain.directory_ports import Neighbours
 from utskick.domain.errors import SettingsFault
+from utskick.domain.inbound import InboundPart
+from utskick.domain.receipt import Keep, Receipt
 from utskick.domain.retention import RetentionRule
 from utskick.domain.validators import told
+from utskick.engine.inbound import InboundMessages
 from utskick.engine.receipts import Receipts
 from utskick.outgoing.address_guard import AddressPolicy, Network
 from utskick.sandbox.addresses import SandboxAddresses
@@ -178,7 +180,12 @@ async def opened(
         kinds = kinds_of(settings, place)
         tables = _tables_of(settings, kinds)
         channels = channels_of(kinds, tables, people.neighbours)
-        receipts = connect_receipts(database, channels, sends=sends)
+        receipts = Receipts(database, channels, database.clock)
+        if sends:
+            inbound = InboundMessages(
+                database, channels, database.clock, settings.default_municipality
+            )
+            connect_sessions(channels, receipts, inbound)
         watch = ConfigurationWatcher(database, kinds, tables, channels.values())
         async with started(channels), watch.running():
             check_accounts(channels)
@@ -212,17 +219,24 @@ async def open_directory(settings: Settings, database: Database) -> AsyncIterato
         yield people
 
 
-def connect_receipts(
-    database: Database, channels: Mapping[str, Channel], *, sends: bool
-) -> Receipts:
-    """Store receipts of session-based providers in the same way as those received over HTTP.
+def connect_sessions(
+    channels: Mapping[str, Channel], receipts: Receipts, inbound: InboundMessages
+) -> None:
+    """Store what session-based providers report: receipts as those over HTTP, and messages.
 
-    A process that does not send stays away from these providers, which count sessions.
+    Only for a process that sends: another one stays away from these providers, which count
+    sessions.
     """
-    receipts = Receipts(database, channels, database.clock)
-    for name, channel in channels.items() if sends else ():
-        channel.report_to(partial(receipts.keep, name))
-    return receipts
+    for name, channel in channels.items():
+        channel.report_to(_keep(name, receipts, inbound))
+
+
+def _keep(name: str, receipts: Receipts, inbound: InboundMessages) -> Keep:
+    async def keep(account: str, reported: Sequence[Receipt | InboundPart]) -> None:
+        await receipts.keep(name, account, [r for r in reported if isinstance(r, Receipt)])
+        await inbound.keep(name, account, [r for r in reported if isinstance(r, InboundPart)])
+
+    return keep
 
 
 @asynccontextmanager

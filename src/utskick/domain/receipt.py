@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from utskick.domain.inbound import InboundPart
 from utskick.domain.outcome import Reason
 
 
@@ -35,5 +36,5 @@ class Receipt:
     reason: Reason | None = None
 
 
-#: ``keep(account, receipts)`` returns when they are on disk.
-Keep = Callable[[str, Sequence[Receipt]], Awaitable[None]]
+#: ``keep(account, reported)`` returns when they are on disk.
+Keep = Callable[[str, Sequence[Receipt | InboundPart]], Awaitable[None]]

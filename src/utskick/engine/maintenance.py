@@ -23,6 +23,7 @@ from utskick.store.database import Database
 from utskick.store.events.transaction_numbers import Numbering
 from utskick.store.history.statistics import Tallies
 from utskick.store.messages.idempotency import IdempotencyKeys
+from utskick.store.messages.inbound import InboundRows
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class Maintenance:
         self._tallies = Tallies(database)
         self._retention = RetentionRound(database, retention, clock)
         self._audit = Audit(database)
+        self._inbound = InboundRows(database)
         self._receipts = receipts
         self._limits = limits
         self._clock = clock
@@ -73,6 +75,7 @@ class Maintenance:
         await self._audit.link()
         if self._rounds % 12 == 0:
             await self._keys.forget(now)
+            await self._inbound.complete(now)
         if self._rounds % 60 == 1:
             await self._rewrap()
         if self._rounds % 60 == 30:

@@ -9,6 +9,7 @@ from typing import Final
 from utskick.domain.clock import Clock
 from utskick.domain.retention import RetentionRule
 from utskick.store.database import Database
+from utskick.store.retention.inbound import InboundRetention
 from utskick.store.retention.purge import RemovalCounts
 from utskick.store.retention.sweep import Retention, Sweep
 
@@ -27,6 +28,7 @@ class RetentionRound:
         seconds: float = ROUND,
     ) -> None:
         self._retention = Retention(database, defaults)
+        self._inbound = InboundRetention(database, defaults)
         self._clock = clock
         self._seconds = seconds
         self._waiting: list[Sweep] = []
@@ -40,6 +42,8 @@ class RetentionRound:
                 removed += RemovalCounts(
                     files=await self._retention.sweep_files(municipality_id, self._clock())
                 )
+        for municipality_id in await self._inbound.places():
+            removed += await self._inbound.step(municipality_id, self._clock())
         while self._waiting and monotonic() < ends:
             gone = await self._retention.step(self._waiting[0], self._clock())
             if gone is None:

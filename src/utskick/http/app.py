@@ -9,7 +9,7 @@ from utskick.http.configuration.operations import operations as configuration
 from utskick.http.context import ApiContext
 from utskick.http.directory.operations import operations as directory
 from utskick.http.docs import pages
-from utskick.http.events.operations import feed_operations, webhook_operations
+from utskick.http.events.operations import feed_operations, inbound_operations, webhook_operations
 from utskick.http.history.operations import operations as history
 from utskick.http.messages.operations import operations as messages
 from utskick.http.oauth.operations import operations as oauth
@@ -40,6 +40,7 @@ def build(service: ApiContext) -> FastAPI:
         directory,
         privacy,
         webhook_operations,
+        inbound_operations,
         retention,  # before configuration, whose paths have a free segment
         configuration,
         feed_operations,

@@ -15,7 +15,6 @@ from tests.channels.sms.stage import channel, draft
 from tests.contracts.provider import CONNECTING, SECRET, SILENT
 from utskick.channels.sms.channel import SmsChannel
 from utskick.domain.outcome import Outcome
-from utskick.domain.receipt import Receipt
 
 SUBMIT, DELIVER, UNBIND, BIND, ENQUIRE, ANSWER = 4, 5, 6, 9, 0x15, 0x8000_0000
 #: In place of a status: say nothing, close, or say what is no PDU.
@@ -162,7 +161,7 @@ class Desk:
     """Keeps receipts, or says that it cannot."""
 
     def __init__(self) -> None:
-        self.kept: list[tuple[str, Receipt]] = []
+        self.kept: list[tuple[str, Any]] = []
         self.closed = False
         self.open = asyncio.Event()
         self.open.set()

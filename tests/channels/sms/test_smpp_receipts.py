@@ -32,6 +32,7 @@ from utskick.channels.sms.smpp.receipts import delivery_status, is_receipt
 from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unauthorized
 from utskick.domain.ids import new_id
+from utskick.domain.inbound import InboundPart
 from utskick.domain.outcome import Sent
 from utskick.domain.receipt import Receipt, Report
 
@@ -213,8 +214,10 @@ async def test_what_a_citizen_writes_is_not_taken_for_a_receipt(
     channel: SmsChannel, centre: ScriptedCentre, desk: Desk
 ) -> None:
     centre.deliver(receipt_text("id-1"), esm_class=0)
-    assert await answers(centre) == [NOT_TAKEN]
-    assert desk.kept == []
+    assert await answers(centre) == [OK]
+    [(_, kept)] = desk.kept
+    assert isinstance(kept, InboundPart)
+    assert kept.text == receipt_text("id-1").decode()
 
 
 @pytest.mark.parametrize("text", [b"", b"sub:001 stat:DELIVRD", b"\xff\xfe\x00"])

@@ -286,6 +286,7 @@ OPERATIONS: Final[dict[str, Prepare]] = {
     "readAttachmentByRequestParameter": read_attachment,
     "getUserBatches": plain("GET", "/2281/users/joe01doe/batches"),
     "getUserMessages": plain("GET", "/2281/users/joe01doe/messages"),
+    "getInboundMessages": plain("GET", "/2281/inbound-messages"),
     "getUserMessage": user_message,
     "getParty": on_party("GET", "/2281/parties/{}"),
     "findContactSettings": find_settings,

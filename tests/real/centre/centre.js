@@ -1,6 +1,6 @@
 // A message centre of node-smpp's, on 127.0.0.1. Says what it sees as lines of JSON; the first is its port.
 // The last digit of the number decides: 3 is refused, 4 is throttled, 9 is taken in silence, 7 is refused with a vendor's status; the
-// rest is taken and reported on. Of 0, the second part is throttled at first; of 8, it is not delivered; of 6, ids are written in hex
+// rest is taken and reported on. Of 0, the second part is throttled at first; of 8, it is not delivered; to 2, the person answers; of 6, ids are written in hex
 // when a message is taken, and as decimal numbers of ten digits in the text of reports.
 const fs = require("fs");
 const smpp = require("smpp");
@@ -33,6 +33,20 @@ function reportInDecimals(session, pdu, id) {
   );
 }
 
+function write(session, to, about) {
+  session.deliver_sm({ source_addr: to.destination_addr, source_addr_ton: 1, destination_addr: "71456", ...about }, (answer) =>
+    tell({ seen: "written_resp", status: answer.command_status }),
+  );
+}
+
+function answer(session, pdu) {
+  write(session, pdu, { short_message: "Ja tack {€} åäö" });
+  write(session, pdu, { short_message: "Да, å ä ö" });
+  write(session, pdu, { short_message: { udh: Buffer.from([5, 0, 3, 9, 2, 2]), message: "slut å" } });
+  write(session, pdu, { short_message: { udh: Buffer.from([5, 0, 3, 9, 2, 1]), message: "början " } });
+  write(session, pdu, { short_message: "", message_payload: "Som last: ö" });
+}
+
 function take(session, pdu) {
   const last = pdu.destination_addr.slice(-1);
   const id = last === "6" ? (0xabc0 + ++number).toString(16).toUpperCase() : `node-${++number}`;
@@ -48,6 +62,7 @@ function take(session, pdu) {
   if (last === "7") return session.send(pdu.response({ command_status: 0x401 }));
   if (last === "9") return undefined;
   session.send(pdu.response({ message_id: id }));
+  if (last === "2") answer(session, pdu);
   return report(session, pdu, id);
 }
 

@@ -33,7 +33,7 @@ class FeedCalls:
         municipality_id = parameters.municipality(
             request.path_params.get("municipalityId", self._service.default_municipality)
         )
-        after, limit = _after(request, parameters), _limit(request, parameters)
+        after, limit = page_after(request, parameters), page_limit(request, parameters)
         origin = parameters.text("origin", request.query_params.get("origin"))
         parameters.done()
         async with answering():
@@ -49,7 +49,7 @@ class FeedCalls:
         return json_response(body)
 
 
-def _after(request: Request, parameters: Parameters) -> Position | None:
+def page_after(request: Request, parameters: Parameters) -> Position | None:
     """Return the position to continue from; None for now."""
     given = request.query_params.get("after")
     if given is None:
@@ -62,7 +62,7 @@ def _after(request: Request, parameters: Parameters) -> Position | None:
     return found
 
 
-def _limit(request: Request, parameters: Parameters) -> int:
+def page_limit(request: Request, parameters: Parameters) -> int:
     limit = count(request, "limit", _USUAL)
     if not 1 <= limit <= _MOST:
         parameters.fault(

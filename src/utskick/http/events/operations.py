@@ -8,6 +8,8 @@ from utskick.domain.audit import Action
 from utskick.http.context import ApiContext
 from utskick.http.events.feed import FeedCalls
 from utskick.http.events.feed_schemas import EventPage
+from utskick.http.events.inbound import InboundCalls
+from utskick.http.events.inbound_schemas import InboundPage
 from utskick.http.events.webhook_schemas import (
     ListedWebhook,
     NewWebhook,
@@ -44,6 +46,25 @@ def feed_operations(service: ApiContext) -> list[Route]:
     return [Route(FEED.short("/events"), to.events), Route(FEED, to.events)]
 
 
+def inbound_operations(service: ApiContext) -> list[Route]:
+    """Return the operation that reads inbound messages."""
+    return [Route(INBOUND, InboundCalls(service).messages)]
+
+
+INBOUND: Final = Operation(
+    id="getInboundMessages",
+    method="GET",
+    path="/{municipalityId}/inbound-messages",
+    summary="Read what people have written to numbers of ours, in a stable order",
+    description="Returns inbound messages in the order of their commits, for systems that poll. A "
+    "client that continues from `next` receives every message exactly once. A message that a "
+    "provider repeats is another message.",
+    tag="Events",
+    scope="inbound:read",
+    audit=Audit(Action.READ_HISTORY),
+    parameters=query("inbound.after", "inbound.limit"),
+    answers={200: Answer(InboundPage)},
+)
 FEED: Final = Operation(
     id="getEvents",
     method="GET",

@@ -157,6 +157,14 @@ _OWN: Final = {
         "Maximum number of events on a page",
         {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
     ),
+    "inbound.after": _Description(
+        "`next` of the previous page, or `latest`. Absent: from the oldest message that is kept",
+        {"type": "string", "pattern": _FEED},
+    ),
+    "inbound.limit": _Description(
+        "Maximum number of messages on a page",
+        {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+    ),
     "feed.origin": _Description("Only events of messages with exactly this `x-origin`"),
 }
 

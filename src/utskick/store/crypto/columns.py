@@ -45,6 +45,7 @@ class Column(StrEnum):
     FROZEN = "frozen"
     SECRET = "secret"  # noqa: S105
     RECORDED = "recorded"
+    INBOUND = "inbound"
 
 
 def month_of_value(value: bytes) -> Month:
@@ -99,9 +100,15 @@ class LastingKey:
     """
 
     def __init__(self, key: bytes) -> None:
-        self._party, self._file, self._file_key, self._request = (
+        self._party, self._file, self._file_key, self._request, self._sender = (
             hmac.digest(key, f"utskick {use}".encode(), hashlib.sha256)
-            for use in ("party index", "file index", "file key 1", "request index")
+            for use in (
+                "party index",
+                "file index",
+                "file key 1",
+                "request index",
+                "sender index",
+            )
         )
 
     def __repr__(self) -> str:
@@ -118,6 +125,10 @@ class LastingKey:
     def request(self, digest: bytes) -> bytes:
         """Return the hash (32 bytes) that a request is recognised by, from its SHA-256."""
         return hmac.digest(self._request, digest, hashlib.sha256)
+
+    def sender(self, number: str) -> bytes:
+        """Return the hash (16 bytes) of the number that an inbound message came from."""
+        return hmac.digest(self._sender, number.encode(), hashlib.sha256)[:16]
 
     def file_key(self, digest: bytes, size: int) -> FileKey:
         return FileKey(hmac.digest(self._file_key, digest, hashlib.sha256), size)

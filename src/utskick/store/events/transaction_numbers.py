@@ -29,6 +29,9 @@ SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS own,
             WHERE e.municipality_id = p.municipality_id)) FROM ({places("events")}) p),
         (SELECT max((SELECT max(tx) FROM audit_entries e
             WHERE e.municipality_id = p.municipality_id)) FROM ({places("audit_entries")}) p),
+        (SELECT max((SELECT max(tx) FROM inbound_messages e
+            WHERE e.municipality_id = p.municipality_id))
+            FROM ({places("inbound_messages")}) p),
         (SELECT max(tx) FROM watermarks), (SELECT max(tx) FROM webhooks)) AS written
 """  # noqa: S608
 

@@ -23,6 +23,8 @@ from utskick.store.administration.audit import keep
 from utskick.store.database import Connection, Database
 from utskick.store.history.statistics import Tallies
 from utskick.store.retention.holds import Holds
+from utskick.store.retention.inbound import erase as erase_inbound
+from utskick.store.retention.inbound import senders_of
 from utskick.store.retention.log import Cause, RetentionLogEntry, note
 from utskick.store.retention.purge import JudgedMessage, Removal, RemovalCounts
 from utskick.store.retention.rules import RetentionRules, lock
@@ -121,6 +123,7 @@ class Erasures:
         erased = ErasureResult()
         key = await self._database.vault.index(order.municipality_id, str(order.party_id))
         order = replace(order, key=key)
+        await self._inbound(order, erased, change)
         for look in range(_LOOKS):
             await self._tallies.keep_up()
             erased.kept = Counter()
@@ -131,6 +134,28 @@ class Erasures:
                 await asyncio.sleep(_PAUSE)
         await self._directory(order, erased, change)
         return erased
+
+    async def _inbound(
+        self, order: ErasureOrder, erased: ErasureResult, change: AuditEntry
+    ) -> None:
+        """Delete what came from the person's numbers, which only the messages to them tell.
+
+        Nothing where a hold on the person keeps it.
+        """
+        mid = order.municipality_id
+        senders = await senders_of(self._database, mid, order.key)
+        if not senders:
+            return
+        async with self._database.of(mid).transaction() as connection:
+            await lock(connection, mid)
+            if await self._holds.on_party(connection, mid, order.key) is not None:
+                return
+            rules = await self._rules.of(mid, connection)
+            removed = await erase_inbound(connection, mid, senders, rules)
+            if not removed.is_nothing:
+                await note(connection, mid, RetentionLogEntry(change.at, _cause(order), removed))
+                await _record(connection, erased, change)
+            erased.removed += removed
 
     async def _messages(
         self, order: ErasureOrder, erased: ErasureResult, change: AuditEntry

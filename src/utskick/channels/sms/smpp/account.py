@@ -16,6 +16,7 @@ from utskick.channels.sms.segments import measure
 from utskick.channels.sms.settings import SmppAccount
 from utskick.channels.sms.smpp.binding import Binding
 from utskick.channels.sms.smpp.command_status import OK, TEMPORARY_ERROR, UNSUPPORTED
+from utskick.channels.sms.smpp.inbound import inbound_part
 from utskick.channels.sms.smpp.message_ids import canonical
 from utskick.channels.sms.smpp.receipts import delivery_status, is_receipt
 from utskick.channels.sms.smpp.session import Accepted, Session
@@ -24,6 +25,7 @@ from utskick.channels.sms.smpp.transmission import Transmission
 from utskick.domain.channel import AccountHealth, ProviderCallback
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import Unreadable
+from utskick.domain.inbound import InboundPart
 from utskick.domain.outcome import (
     Concern,
     Misconfigured,
@@ -126,17 +128,20 @@ class Smpp:
         return AccountHealth(self._name, True, sentence, warns=True)
 
     async def _receive(self, message: DeliverSm) -> int:
-        if not is_receipt(message):
-            return UNSUPPORTED  # a mobile-originated SMS: no one would read it here
-        status = delivery_status(message, self._account)
-        if status is None:
+        reported: Receipt | InboundPart | None
+        if is_receipt(message):
+            status = delivery_status(message, self._account)
+            reported = status.receipt() if status is not None else None
+        else:
+            reported = inbound_part(message)
+        if reported is None:
             return UNSUPPORTED
         if self._keep is None:
             return TEMPORARY_ERROR
         try:
-            await self._keep(self._name, [status.receipt()])
+            await self._keep(self._name, [reported])
         except Exception as fault:  # noqa: BLE001 (whatever kept it from being stored, the message centre still has it and repeats it)
-            # Only the exception's name: a traceback could contain the receipt.
+            # Only the exception's name: a traceback could contain the text.
             log.warning("receipt-not-stored", account=self._name, fault=type(fault).__name__)
             return TEMPORARY_ERROR
         return OK

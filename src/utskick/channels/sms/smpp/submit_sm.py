@@ -20,14 +20,14 @@ from utskick.channels.sms.smpp.times import validity_period
 #: septet), and UCS-2.
 _DEFAULT, _UCS2 = 0x00, 0x08
 #: Section 5.2.12: the text is preceded by a user data header.
-_UDHI: Final = 0x40
+UDHI: Final = 0x40
 _INTERNATIONAL, _E164 = 1, 1
 
-_ESCAPE: Final = 0x1B
-_CODES: Final = {
-    **{ch: bytes((at if at < _ESCAPE else at + 1,)) for at, ch in enumerate(BASIC)},
+ESCAPE: Final = 0x1B
+CODES: Final = {
+    **{ch: bytes((at if at < ESCAPE else at + 1,)) for at, ch in enumerate(BASIC)},
     **{
-        ch: bytes((_ESCAPE, code))
+        ch: bytes((ESCAPE, code))
         for ch, code in zip(EXTENSION, b"\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65", strict=True)
     },
 }
@@ -95,10 +95,10 @@ def parts_of(sms: Sms, key: UUID, account: SmppAccount, now: datetime) -> list[P
     # TS 23.040 section 9.2.3.24.1: concatenation with a reference of one octet.
     reference, total = key.int & 0xFF, len(pieces)
     return [
-        Part(envelope, bytes((5, 0, 3, reference, total, at)) + piece, _UDHI)
+        Part(envelope, bytes((5, 0, 3, reference, total, at)) + piece, UDHI)
         for at, piece in enumerate(pieces, start=1)
     ]
 
 
 def _octets(text: str, *, gsm: bool) -> bytes:
-    return b"".join(_CODES[ch] for ch in text) if gsm else text.encode("utf-16-be", "surrogatepass")
+    return b"".join(CODES[ch] for ch in text) if gsm else text.encode("utf-16-be", "surrogatepass")
