@@ -62,7 +62,7 @@ def test_a_private_key_is_refused_and_said_to_be_one() -> None:
         (b"-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----", "no public key in PEM"),
         (b'{"keys": []}', "no public key"),
         (b'{"kty": "oct", "k": "x"}', "RSA or an EC key"),
-        (b"[1]", ""),
+        (b"[1]", "no public key"),
         (pem(ed25519.Ed25519PrivateKey.generate().public_key()), "RSA or an EC"),
     ],
 )

@@ -20,7 +20,7 @@ pytestmark = [
 
 COUNT = 40
 POINTS = ("before-begin", "after-begin", "after-answer")
-FINAL = {"SMS__UNSETTLED": "cancel", "HTTP__SYNC_WAIT": "4"}
+FINAL = {"SMS__UNSETTLED": "cancel", "HTTP__SYNC_WAIT": "3"}
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -42,11 +42,11 @@ async def test_nothing_is_cancelled_and_sent(set_up: SetUp, point: str) -> None:
     calls = [asyncio.create_task(stage.post("sms", sms_to(number))) for number in recipients]
     for _ in range(3):
         worker = await stage.worker(DIE_AT=f"{point}:{random.randint(3, 8)}", **FINAL)
-        await asyncio.wait([asyncio.create_task(worker.exit_status())], timeout=8)
+        await asyncio.wait([asyncio.create_task(worker.exit_status())], timeout=3)
     last = await stage.worker(**FINAL)
     answers = await asyncio.gather(*calls)
     stage.providers.faults.clear()  # all would be sent now
-    await asyncio.sleep(3)  # longer than the patience of workers and the first pauses
+    await asyncio.sleep(2.5)  # longer than the patience of workers and the first pauses
     await stage.settle()
     await compare(stage, answers)
     await last.kill()
