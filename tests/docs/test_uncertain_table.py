@@ -4,45 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
 
 import pytest
 
-from utskick.domain.channel import Priority
+from tests.engine.test_retry import DELIVERY, NOW, WHY
 from utskick.domain.delivery import Delivery, Move
-from utskick.domain.ids import new_id
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Sent
+from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent
 from utskick.domain.outcome import Uncertain as InDoubt
 from utskick.domain.status import Status
 from utskick.engine.retry import RetryContext, carriers, choose, next_move, unsent
 from utskick.store.messages.settlement import Settlement
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "uncertain-deliveries.md"
-NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
-WHY: Final = Reason("why", "because")
 LATE: Final = Deferred(WHY, timedelta(days=9))
 
 When = Literal["resend", "hold"]
 
 
 def delivery(doubts: int) -> Delivery:
-    return Delivery(
-        id=new_id(),
-        municipality_id="2281",
-        batch_id=new_id(),
-        message_id=new_id(),
-        channel="digital_mail",
-        status=Status.SENDING,
-        priority=Priority.NORMAL,
-        attempts=1 + doubts,
-        tried=(),
-        doubts=doubts,
-        account="a",
-        created_at=NOW,
-        expires_at=NOW + timedelta(hours=48),
-        next=("snail_mail",),
+    return replace(
+        DELIVERY, channel="digital_mail", attempts=1 + doubts, doubts=doubts, next=("snail_mail",)
     )
 
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.engine.test_retry import DELIVERY
 from utskick.domain.channel import Account, Channel, Priority
 from utskick.domain.delivery import Delivery
 from utskick.domain.outcome import Concern, Deferred, Outcome, Reason, Sent
@@ -55,17 +56,11 @@ class Desk:
 
 
 def a_delivery(**more: Any) -> Delivery:
-    made = Delivery(
+    made = replace(
+        DELIVERY,
         id=uuid4(),
-        municipality_id="2281",
-        batch_id=uuid4(),
-        message_id=uuid4(),
-        channel="sms",
         status=Status.QUEUED,
-        priority=Priority.NORMAL,
         attempts=0,
-        tried=(),
-        doubts=0,
         account=None,
         created_at=NOW,
         expires_at=NOW + timedelta(hours=48),

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final, Literal
 
 import pytest
 
-from utskick.domain.channel import Priority
+from tests.engine.test_retry import DELIVERY, NOW, WHY
 from utskick.domain.delivery import Delivery, Move
-from utskick.domain.ids import new_id
 from utskick.domain.outcome import (
     Deferred,
     Misconfigured,
     Outcome,
-    Reason,
     Rejected,
     Sent,
     Uncertain,
@@ -32,8 +30,6 @@ from utskick.engine.retry import RetryContext, carriers, choose, next_move, unse
 from utskick.store.messages.settlement import Settlement
 
 LENGTH: Final = 5
-NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
-WHY: Final = Reason("why", "because")
 ACCOUNTS: Final = ("a", "b")
 UNTOLD: Final = {ContractStatus.PENDING, ContractStatus.AWAITING_FEEDBACK}
 
@@ -75,20 +71,12 @@ class World:
 
 
 def first(when: When) -> World:
-    delivery = Delivery(
-        id=new_id(),
-        municipality_id="2281",
-        batch_id=new_id(),
-        message_id=new_id(),
+    delivery = replace(
+        DELIVERY,
         channel="digital_mail",
         status=Status.QUEUED,
-        priority=Priority.NORMAL,
         attempts=0,
-        tried=(),
-        doubts=0,
         account=None,
-        created_at=NOW,
-        expires_at=NOW + timedelta(hours=48),
         next=("snail_mail",),
     )
     return World(delivery, when)

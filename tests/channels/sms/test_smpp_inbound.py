@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import smpp34
 
-from tests.channels.sms.smsc import DELIVER, Desk, ScriptedCentre, channel_to, until
+from tests.channels.sms.smsc import DELIVER, Desk, ScriptedCentre, until
 from utskick.channels.sms.channel import SmsChannel
 from utskick.domain.inbound import InboundPart, asks_to_stop, joined
 
 OK, COME_AGAIN, NOT_TAKEN = 0x00, 0x64, 0x66
 UDH, UCS2 = 0x40, 8
 FROM, TO = "+46701740605", "Utskick"
-
-
-@pytest.fixture
-async def centre() -> AsyncIterator[ScriptedCentre]:
-    centre = ScriptedCentre()
-    await centre.start()
-    yield centre
-    await centre.close()
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
-@pytest.fixture
-async def channel(centre: ScriptedCentre, desk: Desk) -> AsyncIterator[SmsChannel]:
-    channel = channel_to(centre.port)
-    channel.report_to(desk.keep)
-    await channel.start()
-    await until(lambda: centre.binds == 1)
-    yield channel
-    await channel.close()
 
 
 async def written(centre: ScriptedCentre, text: bytes, **members: Any) -> int:

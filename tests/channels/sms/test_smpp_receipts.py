@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 import smpp34
@@ -39,29 +38,6 @@ from utskick.domain.receipt import Receipt, Report
 OK, COME_AGAIN, NOT_TAKEN = 0x00, 0x64, 0x66
 RECEIPTED, STATE, PAYLOAD = 0x001E, 0x0427, 0x0424
 PLAIN = SmppAccount.model_validate(settings(9))
-
-
-@pytest.fixture
-async def centre() -> AsyncIterator[ScriptedCentre]:
-    centre = ScriptedCentre()
-    await centre.start()
-    yield centre
-    await centre.close()
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
-
-
-@pytest.fixture
-async def channel(centre: ScriptedCentre, desk: Desk) -> AsyncIterator[SmsChannel]:
-    channel = channel_to(centre.port)
-    channel.report_to(desk.keep)
-    await channel.start()
-    await until(lambda: centre.binds == 1)
-    yield channel
-    await channel.close()
 
 
 async def answers(centre: ScriptedCentre) -> list[int]:
