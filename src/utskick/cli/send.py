@@ -21,7 +21,7 @@ from utskick.cli.options import (
     target_of,
 )
 from utskick.cli.payloads import EmailContent, SmsContent, read_file, sender_of
-from utskick.cli.recipients_csv import read_number
+from utskick.domain.phone_number import national_to_msisdn
 from utskick.domain.recipient import Recipient
 from utskick.domain.status import Status
 from utskick_client import Email, MessageResult, SendOptions, Sms
@@ -51,7 +51,7 @@ def sms(
     Example: utskick send sms --to 070-1740605 --message "Welcome on Monday."
     """
     # An invalid number is passed on as it is written: the service reports what is wrong with it.
-    recipient = Recipient(read_number(to) or to, party, reference)
+    recipient = Recipient(national_to_msisdn(to) or to, party, reference)
     body = SmsContent(message, sender, high).to_one(recipient)
     _carry_out(target_of(url, municipality), body, SendOptions(key, wait=not no_wait))
 

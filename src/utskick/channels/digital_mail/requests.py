@@ -20,6 +20,7 @@ from utskick.domain.request_parts import (
     DigitalSender,
     ExternalReference,
     FileContent,
+    Id255,
     Line255,
     crowd,
     line_up_to,
@@ -31,6 +32,7 @@ from utskick.domain.validators import (
     OR_NULL,
     UTF8,
     Body,
+    Composed,
     Constraint,
     FreeText,
     Moment,
@@ -43,9 +45,11 @@ from utskick.domain.validators import (
 
 #: Maximum number of recipients in a request.
 MOST_PARTIES: Final = 100_000
-Line2000 = Annotated[str, line_up_to(2000)]
+Line2000 = Annotated[str, Composed, line_up_to(2000)]
 Filename = Annotated[
-    str, Constraint((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),))
+    str,
+    Composed,
+    Constraint((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),)),
 ]
 Crowd = crowd(MOST_PARTIES)
 
@@ -81,13 +85,11 @@ class OfficialMatter(Body):
     an earlier message.
     """
 
-    id: Line255 | None = Field(
-        default=None, description="Number of the case", examples=["2026-123"]
-    )
-    event_id: Line255 | None = Field(
+    id: Id255 | None = Field(default=None, description="Number of the case", examples=["2026-123"])
+    event_id: Id255 | None = Field(
         default=None, description="Number of this message within the case", examples=["2"]
     )
-    preceding_event_id: Line255 | None = Field(
+    preceding_event_id: Id255 | None = Field(
         default=None, description="Number of an earlier message of the case", examples=["1"]
     )
     subject: Line2000 | None = Field(
@@ -141,7 +143,7 @@ class DigitalMailRequest(Body):
         examples=["Hej!"],
     )
     attachments: list[FileAttachment] | None = Field(default=None, description="Files")
-    header_reference: Line255 | None = Field(
+    header_reference: Id255 | None = Field(
         default=None,
         description="Reference that is visible to mailbox operators and the recipient",
         examples=["Dnr 2026-123"],

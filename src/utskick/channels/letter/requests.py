@@ -26,6 +26,7 @@ from utskick.domain.validators import (
     NOT_BLANK,
     UTF8,
     Body,
+    Composed,
     Constraint,
     FreeLine,
     FreeText,
@@ -61,7 +62,9 @@ class LetterAttachment(Body):
 
     delivery_mode: Mode = Field(description="Channels that may carry the file", examples=["ANY"])
     filename: Annotated[
-        str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+        str,
+        Composed,
+        Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),)),
     ] = Field(description="The name of the file", examples=["beslut.pdf"])
     content_type: Annotated[str, one_of("application/pdf")] | None = Field(
         default=None, description="The media type", examples=["application/pdf"]

@@ -23,8 +23,9 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.directory_ports import Contact, Directory, Method
 from utskick.domain.leg import Leg
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
+from utskick.domain.phone_number import national_to_msisdn
 from utskick.domain.preparation import Prepared, Route, Routed
-from utskick.domain.recipient import Recipient, national_to_msisdn, once_each
+from utskick.domain.recipient import Recipient, once_each
 
 #: Channel name by contact method.
 CHANNELS: Final = {Method.SMS: "sms", Method.EMAIL: "email", Method.PUSH: "push"}
