@@ -9,8 +9,8 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from utskick.channels.email.requests import EmailBatchParty
-from utskick.channels.sms.requests import SmsBatchParty
+from utskick.channels.email.requests import EmailBatchParty, EmailBatchRequest
+from utskick.channels.sms.requests import SmsBatchParty, SmsBatchRequest
 from utskick.cli.csv_file import CsvRows, Row
 from utskick.domain import email_address
 from utskick.domain.characters import composed, without_invisible
@@ -62,7 +62,8 @@ class ListKind:
     """Kind of list that a channel needs.
 
     ``names``: accepted names of the destination column, best kind first; ``matches``: whether a
-    cell looks like a destination, to find the column by its contents.
+    cell looks like a destination, to find the column by its contents; ``party``, ``request``: the
+    models of a recipient and of the request; ``example``: a destination.
     """
 
     channel: str
@@ -71,6 +72,8 @@ class ListKind:
     read: Callable[[str], str | NotANumber | NotAnAddress]
     matches: Callable[[str], bool]
     party: type[BaseModel]
+    request: type[BaseModel]
+    example: str
 
     def identity(self, recipient: Recipient) -> tuple[str | None, ...]:
         """Return the service's key for duplicates; for e-mail it includes the reference."""
@@ -96,6 +99,8 @@ SMS: Final = ListKind(
     read_number,
     _is_mobile,
     SmsBatchParty,
+    SmsBatchRequest,
+    "+46701740605",
 )
 EMAIL: Final = ListKind(
     "email",
@@ -104,6 +109,8 @@ EMAIL: Final = ListKind(
     read_address,
     lambda text: "@" in text and isinstance(read_address(text), str),
     EmailBatchParty,
+    EmailBatchRequest,
+    "anna@example.se",
 )
 
 
