@@ -49,9 +49,9 @@ class Authorization:
             await self._deny(request, error, grant)
             raise
         request.state.client = grant.client
-        request.state.scope_check = partial(self._require, request, grant)
+        request.state.scope_check = partial(self._require, grant)  # not of the request: no cycle
 
-    async def _require(self, request: Request, grant: AccessGrant, scope: str) -> None:
+    async def _require(self, grant: AccessGrant, request: Request, scope: str) -> None:
         """Check one more scope, for ``wire.caller.require_scope``."""
         try:
             self._door.check_scope(grant, scope)

@@ -32,9 +32,9 @@ def caller_of(request: Request, municipality_id: str) -> Caller:
 
 
 class ScopeCheck(Protocol):
-    """Check of a token for one more scope. Raises ``ScopeMissing``."""
+    """Check of a call's token for one more scope. Raises ``ScopeMissing``."""
 
-    async def __call__(self, scope: str) -> None: ...
+    async def __call__(self, request: Request, scope: str) -> None: ...
 
 
 async def require_scope(request: Request, scope: str) -> None:
@@ -44,7 +44,7 @@ async def require_scope(request: Request, scope: str) -> None:
     """
     check: ScopeCheck | None = getattr(request.state, "scope_check", None)
     if check is not None:
-        await check(scope)
+        await check(request, scope)
 
 
 def responsible(caller: Caller) -> str:
