@@ -198,3 +198,9 @@ def test_strict_clients_are_named_by_their_issuers_settings_or_by_the_embedded_o
     assert not foreign.grant({"exp": 9e9, "client_id": "new", "contract": "strict"}).strict
     assert embedded.grant({"exp": 9e9, "client_id": "old", "contract": "strict"}).strict
     assert not embedded.grant({"exp": 9e9, "client_id": "old"}).strict
+
+
+def test_tokens_last_ten_minutes_and_in_the_sandbox_an_hour_unless_it_is_set() -> None:
+    assert AuthSection().token_seconds == 600
+    assert AuthSection().in_sandbox().token_seconds == 3600
+    assert AuthSection(token_seconds=600).in_sandbox().token_seconds == 600

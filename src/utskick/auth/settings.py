@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
@@ -12,6 +12,8 @@ from utskick.auth.claim_path import ClaimPath
 from utskick.outgoing.address_guard import is_this_machine
 from utskick.outgoing.settings_types import Address, ExactAddress, HttpPeer, NonEmpty, Section
 from utskick.settings import Municipality
+
+_SANDBOX_TOKEN_SECONDS: Final = 3600
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
 
@@ -93,8 +95,8 @@ class AuthSection(Section):
     """Section ``[auth]``.
 
     ``mode``: whose tokens are accepted; ``off`` disables authentication. ``issuer``: public address
-    of the embedded issuer. ``certificate_header``: header in which a proxy passes the thumbprint of
-    the client certificate (RFC 8705 section 3.1).
+    of the embedded issuer, ``token_seconds``: lifetime of its tokens. ``certificate_header``:
+    header in which a proxy passes the thumbprint of the client certificate (RFC 8705 section 3.1).
     """
 
     mode: Literal["embedded", "external", "both", "off"] = "embedded"
@@ -135,3 +137,9 @@ class AuthSection(Section):
     def foreign(self) -> bool:
         """Whether tokens of external issuers are accepted."""
         return self.mode in ("external", "both")
+
+    def in_sandbox(self) -> AuthSection:
+        """Return it with tokens that last an hour, unless their lifetime is set."""
+        if "token_seconds" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"token_seconds": _SANDBOX_TOKEN_SECONDS})
