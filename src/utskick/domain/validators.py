@@ -59,12 +59,14 @@ class Body(BaseModel):
 class Constraint:
     """Constraints of one member. All that fail are reported, each in its words.
 
-    ``missing``: reported when it is absent or null.
+    ``missing``: reported when it is absent or null. ``cleaned``: what the value becomes before it
+    is checked.
     """
 
     checks: tuple[tuple[str, Callable[[Any], bool]], ...]
     missing: str = "must not be null"
     schema: tuple[tuple[str, Any], ...] = ()
+    cleaned: Callable[[Any], Any] | None = None
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -77,6 +79,8 @@ class Constraint:
         return {**handler(schema), **dict(self.schema)}
 
     def _check(self, value: Any) -> Any:
+        if self.cleaned is not None:
+            value = self.cleaned(value)
         failed = [message for message, holds in self.checks if not holds(value)]
         if failed:
             raise PydanticCustomError("violation", "{messages}", {"messages": failed})
@@ -150,15 +154,13 @@ FreeText = Annotated[str, Composed, Constraint((NO_NUL, UTF8))]
 FreeLine = Annotated[str, Composed, Constraint((CLEAN, UTF8))]
 #: Line breaks of a member that is printed as one line become spaces.
 Folded = AfterValidator(folded)
-#: Invisible characters mean nothing in ids and numbers, and are removed.
-Visible = AfterValidator(without_invisible)
 Uuid = Annotated[
     str,
-    Visible,
     Constraint(
         (("not a valid UUID", lambda v: parse_id(v) is not None),),
         "not a valid UUID",
         (("format", "uuid"),),
+        without_invisible,
     ),
 ]
 Person = Annotated[
@@ -168,13 +170,15 @@ Person = Annotated[
         schema=(("pattern", "^[A-Za-z0-9_-]{1,64}$"),),
     ),
 ]
+#: Invisible characters mean nothing in ids and numbers, and are removed.
 Msisdn = Annotated[
     str,
-    Visible,
     Constraint(
-        ((MSISDN_MESSAGE, is_msisdn),), MSISDN_MESSAGE, (("pattern", "^\\+[1-9][0-9]{3,14}$"),)
+        ((MSISDN_MESSAGE, is_msisdn),),
+        MSISDN_MESSAGE,
+        (("pattern", "^\\+[1-9][0-9]{3,14}$"),),
+        lambda v: canonical(without_invisible(v)),
     ),
-    AfterValidator(canonical),
 ]
 
 
