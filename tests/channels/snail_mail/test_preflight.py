@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pikepdf
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.pdfs import box, changed, letter
 from utskick.channels.snail_mail.preflight import MEMORY, PreflightRules, check
-from utskick.channels.snail_mail.preflight_client import PreflightClient
+from utskick.channels.snail_mail.preflight_client import PreflightClient, PreflightFault
 from utskick.channels.snail_mail.preflight_pool import PreflightWorker
 from utskick.channels.snail_mail.settings import CITYMAIL, LEFT, POSTNORD, PROFILES, Limits, Profile
 from utskick.domain.attachment import Attachment
@@ -69,6 +70,36 @@ def test_what_is_no_pdf_is_named(data: bytes) -> None:
 def test_half_a_pdf_is_damaged(size: float) -> None:
     data = letter(4)
     assert seen(data[: int(len(data) * size)]) == ("is damaged and cannot be read",)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [b"/Annots[null]", b"/Annots 99 0 R", b"/Annots[99 0 R]", b"/Annots 5 0 R", b"/Tabs 4 0 R"],
+)
+def test_numbers_and_nulls_as_objects_are_no_damage(member: bytes) -> None:
+    """A dangling reference is null (ISO 32000-1 section 7.3.10)."""
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>%b>>" % member
+    data = pdfs.by_hand(
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        page,
+        b"44",
+        b"null",
+    )
+    assert seen(data) == ()
+
+
+async def test_a_fault_of_the_preflight_is_not_told_as_damage_of_the_pdf() -> None:
+    broken = PreflightClient(Limits.model_construct(**{**Limits().model_dump(), "page_limit": ""}))
+    try:
+        with structlog.testing.capture_logs() as logged, pytest.raises(PreflightFault):
+            await findings(broken, letter(2))
+        (line,) = logged
+        assert (line["event"], line["log_level"]) == ("preflight-fault", "error")
+        assert line["fault"].startswith("TypeError at preflight.py:")
+        assert len(broken.pool.idle) == 1, "the process goes on"
+    finally:
+        await broken.close()
 
 
 @pytest.mark.parametrize("user", ["", "secret"])

@@ -9,7 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
-from utskick.channels.snail_mail.preflight_client import PreflightClient, PreflightResult
+from utskick.channels.snail_mail.preflight_client import (
+    PreflightClient,
+    PreflightFault,
+    PreflightResult,
+)
 from utskick.channels.snail_mail.settings import Profile
 from utskick.channels.snail_mail.typesetting import LetterPage, LetterTypesetter
 from utskick.domain.attachment import Attachment
@@ -127,7 +131,7 @@ class LetterComposer:
     async def _pages(self, attachment: Attachment) -> int | None:
         try:
             return (await self.check(attachment)).pages
-        except OSError:
+        except (OSError, PreflightFault):
             return None
 
 

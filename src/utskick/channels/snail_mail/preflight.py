@@ -19,8 +19,10 @@ import re
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
@@ -101,7 +103,7 @@ def check(data: bytes, rules: PreflightRules) -> dict[str, Any]:
             findings = list(_structure(pdf, pages, rules))
     except pikepdf.PasswordError:
         return {"findings": ["is encrypted"], "pages": None}
-    except (pikepdf.PdfError, ValueError, KeyError, TypeError, AttributeError, IndexError) as fault:
+    except (pikepdf.PdfError, pikepdf.QpdfRuntimeError) as fault:
         if "memory limit" in str(fault):
             raise MemoryError from fault
         return {"findings": ["is damaged and cannot be read"], "pages": None}
@@ -143,7 +145,8 @@ def _active(pdf: pikepdf.Pdf) -> Iterator[str]:
         yield f"has more than {_MOST_OBJECTS} objects"
         return
     kinds: set[str] = set()
-    suspects = [pdf.trailer, *(obj for obj in pdf.objects if _SUSPECT.search(_serialised(obj)))]
+    containers = (obj for obj in pdf.objects if isinstance(obj, pikepdf.Object))
+    suspects = [pdf.trailer, *(obj for obj in containers if _SUSPECT.search(_serialised(obj)))]
     for suspect in suspects:
         kinds |= set(_active_in(suspect))
     if "script" in kinds:
@@ -194,7 +197,10 @@ def _images(page: pikepdf.Page, number: int) -> Iterator[str]:
 
 def _images_of(page: pikepdf.Page) -> Iterator[pikepdf.Stream]:
     """Iterate over the images of a page and its forms, each once, including their masks."""
-    waiting: list[Any] = [page.obj, *(page.obj.get("/Annots") or [])]
+    annotations = page.obj.get("/Annots")
+    waiting: list[Any] = [page.obj]
+    if isinstance(annotations, pikepdf.Array):
+        waiting += [each for each in annotations if isinstance(each, pikepdf.Dictionary)]
     seen: set[Any] = set()
     resources = page.resources
     waiting.append(pikepdf.Dictionary(Resources=resources))
@@ -299,6 +305,16 @@ def _limit(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
+def _place(fault: Exception) -> str:
+    """Return the type of an exception and where it was raised, without its words.
+
+    They may quote the PDF.
+    """
+    frames = traceback.extract_tb(fault.__traceback__)
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+    return " ".join([type(fault).__name__, "at", *places])
+
+
 def serve(requests: BinaryIO, responses: BinaryIO) -> None:
     """Process requests until the input is closed."""
     while line := requests.readline():
@@ -306,7 +322,12 @@ def serve(requests: BinaryIO, responses: BinaryIO) -> None:
         data = requests.read(request["size"])
         _limit(request["seconds"])
         zones = [tuple(zone) for zone in request["zones"]]
-        result = check(data, PreflightRules(request["pages"], zones))
+        try:
+            result = check(data, PreflightRules(request["pages"], zones))
+        except Exception as fault:  # of this program, and never told as damage of the PDF
+            if isinstance(fault, MemoryError | RecursionError):
+                raise
+            result = {"fault": _place(fault)}
         _limit(0)
         responses.write(orjson.dumps(result) + b"\n")
         responses.flush()

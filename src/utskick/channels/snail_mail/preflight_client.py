@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from utskick.cache import Cache
 from utskick.channels.snail_mail.preflight_pool import WorkerPool
 from utskick.channels.snail_mail.settings import Limits, Profile
 from utskick.domain.attachment import Attachment
+
+log = structlog.get_logger(__name__)
 
 #: Number of PDFs whose results are cached.
 REMEMBERED: Final = 4096
@@ -30,6 +34,10 @@ class PreflightResult:
 
     findings: tuple[str, ...]
     pages: int | None
+
+
+class PreflightFault(Exception):
+    """The preflight itself failed, which says nothing about the PDF."""
 
 
 class PreflightClient:
@@ -54,7 +62,8 @@ class PreflightClient:
     async def check(self, attachment: Attachment, profile: Profile) -> PreflightResult:
         """Check a PDF against the limits and the profile's zones.
 
-        Raises ``OSError`` if no worker can be started, never for what a PDF contains.
+        Raises ``OSError`` if no worker can be started, and ``PreflightFault`` for a fault of the
+        preflight, never for what a PDF contains.
         """
         if len(attachment.data) > self._limits.size_limit:
             return PreflightResult(
@@ -85,6 +94,9 @@ class PreflightClient:
         if response is None:
             self.warm()
             return PreflightResult((_TOO_COMPLEX,), None)
+        if "fault" in response:
+            log.error("preflight-fault", fault=response["fault"], size=len(data))
+            raise PreflightFault("a PDF could not be checked: the log has the fault")
         return PreflightResult(tuple(response["findings"]), response["pages"])
 
     async def close(self) -> None:
