@@ -86,6 +86,15 @@ def by_hand(*bodies: bytes, trailer: bytes = b"") -> bytes:
     )
 
 
+def padded(size: int) -> bytes:
+    """A page in a file of exactly so many bytes, for sizes of several digits."""
+    catalog, tree = b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 1/Kids[3 0 R]>>"
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>"
+    least = len(by_hand(catalog, tree, page, b"<<>>%"))
+    made = by_hand(catalog, tree, page, b"<<>>%" + b"x" * (size - least))
+    return by_hand(catalog, tree, page, b"<<>>%" + b"x" * (2 * size - least - len(made)))
+
+
 def repeated(first: bytes, block: bytes, times: int) -> bytes:
     """The deflated form of ``first`` and of many equal blocks after it, of which only one has to be
     packed (RFC 1951 section 3.2)."""

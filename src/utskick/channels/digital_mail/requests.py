@@ -15,23 +15,19 @@ from utskick.domain.request_parts import (
     REFERENCE,
     SEND_AT,
     VALID_UNTIL,
-    XML,
     Department,
     DigitalSender,
     ExternalReference,
     FileContent,
+    FileName,
     Line255,
     crowd,
     line_up_to,
     one_of,
 )
 from utskick.domain.validators import (
-    CLEAN,
-    NOT_BLANK,
     OR_NULL,
-    UTF8,
     Body,
-    Constraint,
     FreeText,
     Moment,
     Reference,
@@ -44,9 +40,6 @@ from utskick.domain.validators import (
 #: Maximum number of recipients in a request.
 MOST_PARTIES: Final = 100_000
 Line2000 = Annotated[str, line_up_to(2000)]
-Filename = Annotated[
-    str, Constraint((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),))
-]
 Crowd = crowd(MOST_PARTIES)
 
 
@@ -68,7 +61,7 @@ class FileAttachment(Body, title="DigitalMailAttachment"):
         description="The media type", examples=["application/pdf"]
     )
     content: FileContent = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
-    filename: Filename = Field(description="The name of the file", examples=["beslut.pdf"])
+    filename: FileName = Field(description="The name of the file", examples=["beslut.pdf"])
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
