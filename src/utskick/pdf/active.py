@@ -111,9 +111,9 @@ def _is_signed(pdf: pikepdf.Pdf, suspects: list[Any]) -> bool:
     Those (ISO 32000-1 section 12.8.2.3) say nothing about the contents.
     """
     rights = {
-        found.objgen
+        found.unparse(resolved=True)
         for key in ("/UR", "/UR3")
-        if (found := dictionary(entry(pdf.Root, "/Perms", key))) is not None and found.is_indirect
+        if (found := dictionary(entry(pdf.Root, "/Perms", key))) is not None
     }
     signatures = (
         found
@@ -121,7 +121,7 @@ def _is_signed(pdf: pikepdf.Pdf, suspects: list[Any]) -> bool:
         for found in _dictionaries(suspect)
         if _is_signature(members(found))
     )
-    return any(not found.is_indirect or found.objgen not in rights for found in signatures)
+    return any(found.unparse(resolved=True) not in rights for found in signatures)
 
 
 def _runs_by_itself(pdf: pikepdf.Pdf) -> bool:

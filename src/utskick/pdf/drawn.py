@@ -20,7 +20,7 @@ from utskick.pdf.objects import (
     stream,
     whole,
 )
-from utskick.pdf.opening import raise_if_memory
+from utskick.pdf.opening import QPDF_FAULTS, raise_if_memory
 
 _COLOURS: Final = {
     "/DeviceGray": 1,
@@ -111,7 +111,7 @@ class Drawn:
             content = b"\n".join(
                 part.read_bytes() for part in parts if isinstance(part, pikepdf.Stream)
             )
-        except (pikepdf.PdfError, pikepdf.QpdfRuntimeError) as fault:
+        except QPDF_FAULTS as fault:
             raise_if_memory(fault)
             return None
         self._most -= len(content)

@@ -68,7 +68,12 @@ def flag(value: Any) -> bool:
 
 def name(value: Any) -> str:
     """Return a name with its slash, "" for anything else."""
-    return str(value) if isinstance(value, pikepdf.Name) else ""
+    if not isinstance(value, pikepdf.Name):
+        return ""
+    try:
+        return str(value)
+    except UnicodeDecodeError:  # as names of fonts in GBK or Shift-JIS, which may be any bytes
+        return value.unparse().decode("ascii", "replace")
 
 
 def is_container(value: Any) -> bool:
