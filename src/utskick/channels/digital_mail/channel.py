@@ -161,7 +161,7 @@ class DigitalMailChannel(ChannelDefaults):
         try:
             found += await self._enclosures.inspect(attachments)
             if any(isinstance(each, Notice) for each in found):
-                attachments = [await self._enclosures.sendable(file) for file in attachments]
+                content, attachments = await self._enclosures.mended(content, attachments)
         except OSError as fault:
             raise Unavailable(
                 "attachments cannot be checked at the moment; try again later"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from utskick.channels.digital_mail.envelope import LIMIT
 from utskick.domain.attachment import Attachment
@@ -61,13 +61,27 @@ class Enclosures:
         if _REPAIRED not in notices:
             return draft
         try:
-            files = [await self.sendable(file) for file in draft.attachments]
+            content, files = await self.mended(draft.content, draft.attachments)
         except (OSError, PreflightFault):
             return Deferred(Reason("preflight-away", "the process that reads PDFs does not work"))
-        return replace(draft, attachments=tuple(files))
+        return replace(draft, content=content, attachments=files)
 
-    async def sendable(self, file: Attachment) -> Attachment:
-        """Return what is sent of a PDF. Raises ``OSError`` and ``PreflightFault``."""
+    async def mended(
+        self, content: Mapping[str, Any], attachments: Sequence[Attachment]
+    ) -> tuple[Mapping[str, Any], tuple[Attachment, ...]]:
+        """Return content and PDFs with mended copies in place of those that need it.
+
+        Raises ``OSError`` and ``PreflightFault``.
+        """
+        sent = {file.digest.hex(): await self._sendable(file) for file in attachments}
+        described = [
+            {**entry, "digest": sent[entry["digest"]].digest.hex()}
+            for entry in content.get("attachments") or ()
+        ]
+        files = tuple(sent[file.digest.hex()] for file in attachments)
+        return {**content, "attachments": described}, files
+
+    async def _sendable(self, file: Attachment) -> Attachment:
         return await self._preflight.sendable(file, _RULES) if len(file.data) <= LIMIT else file
 
     def warm(self) -> None:
