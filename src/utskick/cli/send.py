@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from utskick.cli import console, payloads
+from utskick.cli import console, payloads, pdf_letters
 from utskick.cli.client import ServiceTarget, open_client
 from utskick.cli.options import (
     Address,
@@ -86,6 +86,10 @@ def email(
     content = EmailContent(subject, message, page, files, sender_of(sender, sender_name), high)
     body = content.to_one(Recipient(to, party, reference))
     _carry_out(target_of(url, municipality), body, SendOptions(key, wait=not no_wait))
+
+
+send.command("letter")(pdf_letters.letter)
+send.command("digital-mail")(pdf_letters.digital_mail)
 
 
 def _carry_out(target: ServiceTarget, body: Sms | Email, options: SendOptions) -> None:
