@@ -42,6 +42,10 @@ _CHOSEN: Final = re.compile(
 _SHOWS: Final = re.compile(rb"(?:T[jJ]|['\"])(?![^\s\[(<])")
 
 
+#: Characters of a font's name in a notice.
+_LONGEST: Final = 60
+
+
 class Drawn:
     """Images and fonts of one or several pages, each once. Forms and patterns are followed."""
 
@@ -196,4 +200,5 @@ def _note(found: dict[str, None], holder: Any, font: pikepdf.Dictionary) -> None
         for key in ("/FontFile", "/FontFile2", "/FontFile3")
     ):
         return
-    found[name(entry(font, "/BaseFont"))[1:] or "?"] = None
+    text = name(entry(font, "/BaseFont"))[1:].rpartition("+")[2]
+    found["".join(ch if ch.isprintable() else "?" for ch in text[:_LONGEST]) or "?"] = None
