@@ -36,7 +36,10 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         "engine/retry.py",
         ("tests/engine/test_retry.py", "tests/engine/test_uncertain_deliveries.py"),
     ),
-    ("engine/readiness.py", ("tests/http/messages/test_hand_overs.py",)),
+    (
+        "engine/readiness.py",
+        ("tests/http/messages/test_hand_overs.py", "tests/http/messages/test_illness.py"),
+    ),
     ("engine/hand_overs.py", ("tests/http/messages/test_hand_overs.py",)),
     (
         "engine/intake.py",
@@ -48,6 +51,7 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "tests/engine/test_uncertain_deliveries.py",
             "tests/http/messages/test_uncertain.py",
             "tests/http/messages/test_send.py",
+            "tests/http/messages/test_admission.py",
         ),
     ),
     (
@@ -92,7 +96,7 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "tests/http/messages/test_send.py",
         ),
     ),
-    ("channels/sms/*", ("tests/channels/sms",)),
+    ("channels/sms/*", ("tests/channels/sms", "tests/channels/test_concerns.py")),
     ("pdf/*", ("tests/pdf", "tests/channels/snail_mail/test_handover.py")),
 )
 

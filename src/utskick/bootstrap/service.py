@@ -201,10 +201,11 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
     """Open the parts that only the API needs, and build the context of its endpoints."""
     journal = journal_of(settings)
     stack.callback(journal.close)
+    auth = settings.section("auth")
+    if in_sandbox(settings):
+        auth = auth.in_sandbox()
     return ApiContext(
-        access=await stack.enter_async_context(
-            access.opened(settings.section("auth"), p.database, p.api_url, utc_now)
-        ),
+        access=await stack.enter_async_context(access.opened(auth, p.database, p.api_url, utc_now)),
         database=p.database,
         channels=p.setup.channels,
         message_types=tuple(TYPES),
