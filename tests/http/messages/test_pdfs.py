@@ -15,7 +15,7 @@ import pytest
 from tests.channels.snail_mail import pdfs
 from tests.channels.snail_mail.pdfs import box, changed
 from tests.http.conftest import Client
-from tests.http.messages.test_letter import ADDRESS, citizen, letter, printed, told
+from tests.http.messages.test_letter import ADDRESS, citizen, large, letter, printed, told
 from tests.http.test_strict import strictly
 from tests.pdf.seen import owned, shifted, signed
 from utskick.domain.notice import TEXTS
@@ -176,6 +176,17 @@ async def test_a_repeated_request_has_the_notices_of_the_first(client: Client) -
     assert notices(first.json) == [("pdf-decrypted", "attachments[0]")]
 
 
+async def test_an_answer_that_does_not_wait_has_the_notices(client: Client) -> None:
+    party = await citizen(client, number(52))
+    files = [file(owned(), deliveryMode="SNAIL_MAIL")]
+    for path, body in (
+        (f"{paper()}&async=true", snail_mail(file(owned()))),
+        ("/2281/letter?async=true", letter(party, attachments=files)),
+    ):
+        answer = await client.post(path, body)
+        assert notices(answer.json) == [("pdf-decrypted", "attachments[0]")]
+
+
 async def test_strict_clients_get_no_notices(client: Client, database: Database) -> None:
     party = await citizen(client, number(46))
     await strictly(client, database)
@@ -215,6 +226,13 @@ async def test_a_script_goes_on_paper_and_no_mailbox_is_asked(client: Client) ->
         ("pdf-interactive", "attachments[0]"),
     ]
     assert await client.all_received("digital_mail") == []
+
+
+async def test_what_is_too_large_for_a_mailbox_is_noted(client: Client) -> None:
+    party = await citizen(client, number(51))
+    answer = await client.post("/2281/letter", letter(party, attachments=[large("ANY", 1_700_000)]))
+    assert told(answer) == [[("DIGITAL_MAIL", "FAILED"), ("SNAIL_MAIL", "SENT")]]
+    assert notices(answer.json) == [("too-large-for-mailbox", "attachments")]
 
 
 async def test_a_script_that_may_only_go_digitally_is_refused(client: Client) -> None:
