@@ -242,7 +242,11 @@ def test_an_xfa_form_is_taken_only_with_pages_of_its_own() -> None:
         pdf.Root.NeedsRendering = True
 
     assert codes(on_paper(changed(static))) == ["pdf-interactive"]
-    for change in (pdfs.form_with_xfa, waiting):
+
+    def left_to_the_viewer(pdf: pikepdf.Pdf) -> None:
+        pdf.Root.NeedsRendering = True
+
+    for change in (pdfs.form_with_xfa, left_to_the_viewer, waiting):
         for found in (on_paper(changed(change)), in_mailbox(changed(change))):
             (told,) = texts(found)
             assert told.startswith("is an XFA form without pages of its own")

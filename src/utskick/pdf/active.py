@@ -171,11 +171,10 @@ def _is_dynamic(pdf: pikepdf.Pdf) -> bool:
 
     Its pages say that another viewer is needed. A static one has the same fields as widgets.
     """
-    form = entry(pdf.Root, "/AcroForm")
-    if entry(form, "/XFA") is None:
-        return False
     if flag(entry(pdf.Root, "/NeedsRendering")):
         return True
+    if entry(pdf.Root, "/AcroForm", "/XFA") is None:
+        return False
     return not any(
         name(entry(annotation, "/Subtype")) == "/Widget"
         for page in pdf.pages
