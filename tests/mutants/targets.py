@@ -52,6 +52,8 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "tests/http/messages/test_uncertain.py",
             "tests/http/messages/test_send.py",
             "tests/http/messages/test_admission.py",
+            "tests/http/messages/test_messages.py",
+            "tests/http/messages/test_illness.py",
         ),
     ),
     (

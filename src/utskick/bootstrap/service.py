@@ -309,8 +309,8 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             await task
 
 
-async def work(settings: Settings) -> None:
-    """Run a worker process until SIGTERM or SIGINT."""
+async def work(settings: Settings) -> bool:
+    """Run a worker process until SIGTERM or SIGINT; return whether it was SIGINT."""
     check_simulated(settings)
     signalled = stop_signal()
     async with opened(settings, guard_of(settings)) as database:
@@ -335,6 +335,7 @@ async def work(settings: Settings) -> None:
             worker = worker_of(settings, database, setup.channels, webhooks, checks)
             async with working(worker) as running:
                 await stop_wanted(running, signalled=signalled)
+    return signalled.interrupted
 
 
 async def _sandbox_client(settings: Settings, database: Database) -> Path | None:

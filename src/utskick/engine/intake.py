@@ -23,6 +23,8 @@ from utskick.store.messages.idempotency import IdempotencyKeys
 
 #: How far ahead ``sendAt`` may lie.
 HORIZON = timedelta(days=366)
+#: How far behind it may lie: clocks differ, and requests take their time.
+TOLERANCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,9 @@ def _as_in_request(path: str, indexes: Sequence[int]) -> str:
 def _check_times(numbered: NumberedRequest) -> None:
     """Raise ``Invalid`` where a message would never be sent, or not for years."""
     faults = []
+    send_at = numbered.plan.send_at
+    if send_at is not None and send_at < numbered.created_at - TOLERANCE:
+        faults.append(Violation("sendAt", "must not be in the past"))
     if numbered.due_at > numbered.created_at + HORIZON:
         faults.append(Violation("sendAt", "must be within a year"))
     if numbered.plan.valid_until is not None and numbered.expires_at <= numbered.due_at:

@@ -155,12 +155,15 @@ class MessageResult(Result):
 class BatchResult(Result):
     """Batch; ``messages`` are in the order of the request.
 
-    ``counts``: deliveries by lifecycle, if the call returns them.
+    ``counts``: deliveries by lifecycle, if the call returns them. ``waiting``: how many of them are
+    tried later, the first at ``waits_until``.
     """
 
     batch_id: str
     messages: tuple[MessageResult, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    waits_until: datetime | None = None
     duplicates: int = 0
     reference: str | None = None
     sms: SmsMeasure | None = None

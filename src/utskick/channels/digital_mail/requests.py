@@ -20,6 +20,7 @@ from utskick.domain.request_parts import (
     ExternalReference,
     FileContent,
     FileName,
+    Id255,
     Line255,
     crowd,
     line_up_to,
@@ -28,6 +29,7 @@ from utskick.domain.request_parts import (
 from utskick.domain.validators import (
     OR_NULL,
     Body,
+    Composed,
     FreeText,
     Moment,
     Reference,
@@ -39,7 +41,7 @@ from utskick.domain.validators import (
 
 #: Maximum number of recipients in a request.
 MOST_PARTIES: Final = 100_000
-Line2000 = Annotated[str, line_up_to(2000)]
+Line2000 = Annotated[str, Composed, line_up_to(2000)]
 Crowd = crowd(MOST_PARTIES)
 
 
@@ -74,13 +76,11 @@ class OfficialMatter(Body):
     an earlier message.
     """
 
-    id: Line255 | None = Field(
-        default=None, description="Number of the case", examples=["2026-123"]
-    )
-    event_id: Line255 | None = Field(
+    id: Id255 | None = Field(default=None, description="Number of the case", examples=["2026-123"])
+    event_id: Id255 | None = Field(
         default=None, description="Number of this message within the case", examples=["2"]
     )
-    preceding_event_id: Line255 | None = Field(
+    preceding_event_id: Id255 | None = Field(
         default=None, description="Number of an earlier message of the case", examples=["1"]
     )
     subject: Line2000 | None = Field(
@@ -134,7 +134,7 @@ class DigitalMailRequest(Body):
         examples=["Hej!"],
     )
     attachments: list[FileAttachment] | None = Field(default=None, description="Files")
-    header_reference: Line255 | None = Field(
+    header_reference: Id255 | None = Field(
         default=None,
         description="Reference that is visible to mailbox operators and the recipient",
         examples=["Dnr 2026-123"],

@@ -184,7 +184,9 @@ class MessageResult(Response):
 class MessageBatchResult(Response):
     """Result of a request with several recipients, in the order of the request."""
 
-    additions: ClassVar = frozenset({"reference", "counts", "duplicates", "sms", "notices"})
+    additions: ClassVar = frozenset(
+        {"reference", "counts", "waiting", "waits_until", "duplicates", "sms", "notices"}
+    )
 
     batch_id: UUID | None = member(
         "Id of the batch: all messages of one request", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3c"
@@ -195,6 +197,12 @@ class MessageBatchResult(Response):
     )
     messages: list[MessageResult] | None = member("Messages")
     counts: dict[str, int] | None = member("Number of deliveries per life-cycle status")
+    waiting: int | None = member(
+        "With `messages=false`: number of deliveries that are tried at a later time", 3
+    )
+    waits_until: LocalTime | None = member(
+        "When the first of them is tried", "2026-02-25T15:54:39.254123"
+    )
     duplicates: int | None = member(
         "Number of entries that were exact duplicates of others and are delivered once", 1
     )

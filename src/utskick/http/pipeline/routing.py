@@ -15,7 +15,6 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route as StarletteRoute
-from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from utskick.auth import scopes
@@ -84,10 +83,13 @@ class Routes:
         """Return the resource at a path, registered at its first operation."""
         if (known := self._resources.get(path)) is not None:
             return known
-        if hidden := next((p for p in self._resources if compile_path(p)[0].match(path)), None):
-            raise ValueError(f"{path} is never reached: {hidden} is matched before it")
+        routes = self._app.router.routes
+        if hidden := next(
+            (r for r in routes if isinstance(r, StarletteRoute) and r.path_regex.match(path)), None
+        ):
+            raise ValueError(f"{path} is never reached: {hidden.path} is matched before it")
         found = self._resources[path] = _Resource()
-        self._app.router.routes.append(StarletteRoute(path, found, methods=None))
+        routes.append(StarletteRoute(path, found, methods=None))
         return found
 
     def _stages(self, operation: Operation) -> Stages:
