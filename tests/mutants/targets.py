@@ -15,7 +15,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "auth": ("auth/*.py",),
     "domain": ("domain/*.py",),
     "sms": ("channels/sms/*.py",),
-    "preflight": ("channels/snail_mail/preflight*.py",),
+    "preflight": ("pdf/*.py",),
 }
 
 #: Left out: what only starts up, waits or logs, whose tests take a minute or more.
@@ -99,13 +99,7 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ),
     ),
     ("channels/sms/*", ("tests/channels/sms", "tests/channels/test_concerns.py")),
-    (
-        "channels/snail_mail/*",
-        (
-            "tests/channels/snail_mail/test_preflight.py",
-            "tests/channels/snail_mail/test_handover.py",
-        ),
-    ),
+    ("pdf/*", ("tests/pdf", "tests/channels/snail_mail/test_handover.py")),
 )
 
 

@@ -27,6 +27,7 @@ from utskick.http.pipeline.audit import AuditRecorder
 from utskick.http.pipeline.authorization import Authorization
 from utskick.http.pipeline.rate_limit import RateLimiter
 from utskick.http.wire import problems
+from utskick.http.wire.language import LANGUAGE, preferred
 from utskick.http.wire.responses import with_line_end
 from utskick.store.database import FAULTS, unavailable
 from utskick.store.deadline import LIMIT
@@ -134,6 +135,7 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         LIMIT.set(self._service.database.limit)
+        LANGUAGE.set(preferred(request.headers.get("accept-language")))
         authorization, rates = self._stages.authorization, self._stages.rates
         try:
             if authorization is not None:
