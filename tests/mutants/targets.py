@@ -69,6 +69,10 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("store/messages/deliveries.py", ("tests/http/test_vault.py", _MACHINE)),
     ("store/messages/contents.py", ("tests/http/messages/test_send.py",)),
     (
+        "store/messages/inbound*.py",
+        ("tests/http/events/test_inbound.py", "tests/http/events/test_inbound_webhooks.py"),
+    ),
+    (
         "store/messages/idempotency.py",
         ("tests/http/messages/test_idempotency.py",),
     ),
