@@ -18,6 +18,7 @@ from utskick.channels.email.mime import AttachmentCache, ComposedMail, compose, 
 from utskick.channels.email.planning import (
     allowed_domains,
     foreign_sender,
+    html_violations,
     plan,
     sender_of,
 )
@@ -36,6 +37,7 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotBuilt, Violation
 from utskick.domain.history_facts import HistoryFacts
+from utskick.domain.html_text import is_blank, longest_text
 from utskick.domain.outcome import Concern, Misconfigured, Outcome, Reason
 
 _MIB = 1024 * 1024
@@ -132,16 +134,13 @@ class EmailChannel(ChannelDefaults):
         attachments: Sequence[Attachment],  # noqa: ARG002
         asked: RequestContext,  # noqa: ARG002
     ) -> list[Violation]:
-        """Of what another channel's request hands over.
-
-        A sender that the municipality may send from.
-        """
+        """Check what another channel's request hands over: sender and encoding of the HTML."""
+        faults = html_violations(content)
         sender = sender_of(content)
         if sender is None:
-            return []
-        return foreign_sender(
-            "sender.email.address", sender["address"], allowed_domains(content, self._settings)
-        )
+            return faults
+        domains = allowed_domains(content, self._settings)
+        return faults + foreign_sender("sender.email.address", sender["address"], domains)
 
     def completed(self, draft: Draft) -> Draft:
         """Fill in the default sender, and its allowed domains where it may be checked later.
@@ -164,7 +163,7 @@ class EmailChannel(ChannelDefaults):
         limited = [limit for limit in limits.values() if limit is not None]
         if not limited or _is_surely_within(draft, min(limited)):
             return names
-        size = measured(self._with_sender(draft), _NO_KEY)
+        size = measured(self._with_sender(draft), _NO_KEY, self._encoded)
         fitting = (name for name in names if (limit := limits[name]) is None or size <= limit)
         return tuple(fitting) or names
 
@@ -244,13 +243,12 @@ def _is_heavy(draft: Draft) -> bool:
 def _is_surely_within(draft: Draft, octets: int) -> bool:
     """Return whether an upper bound of the composed size is within ``octets``.
 
-    A character takes at most 12 octets, an octet of an attachment fewer than 2. Plain text derived
-    from HTML has no bound.
+    A character takes at most 12 octets, an octet of an attachment fewer than 2.
     """
     content = draft.content
-    if content.get("htmlMessage") and not content.get("message"):
-        return False
     texts = sum(len(content.get(name) or "") for name in ("subject", "message", "htmlMessage"))
+    if is_blank(content.get("message") or ""):
+        texts += longest_text(len(content.get("htmlMessage") or ""))
     return (
         12 * texts
         + sum(2 * len(a.data) + _ROOM_FOR_FIELDS for a in draft.attachments)

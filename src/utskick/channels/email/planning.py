@@ -18,7 +18,9 @@ from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft, Plan, Priority
 from utskick.domain.errors import Invalid, Violation
+from utskick.domain.html_encoding import UndecodableHtml, decode_html
 from utskick.domain.recipient import once_each
+from utskick.domain.validators import decode_base64
 
 _NO_KEY = UUID(int=0)
 
@@ -36,7 +38,7 @@ def plan(
     if attachments:
         content["attachments"] = [_described(a) for a in attachments]
     recipients, entries = once_each(request.recipients(), wire_address)
-    violations = _sender_violations(request, settings)
+    violations = [*_sender_violations(request, settings), *html_violations(content)]
     longest = max(recipients, key=lambda r: len(wire_address(r.destination).encode()))
     measured_draft = Draft(municipality_id, content, longest, attachments)
     size = len(compose(measured_draft, _NO_KEY, AttachmentCache(0)).data) + room
@@ -115,6 +117,18 @@ def foreign_sender(field: str, address: str, domains: Sequence[str] | None) -> l
             f" [{', '.join(domains)}]",
         )
     ]
+
+
+def html_violations(content: Mapping[str, Any]) -> list[Violation]:
+    """Return a violation where the HTML is no text in its own encoding."""
+    html = content.get("htmlMessage")
+    if html is None:
+        return []
+    try:
+        decode_html(decode_base64(html))
+    except UndecodableHtml as fault:
+        return [Violation("htmlMessage", str(fault))]
+    return []
 
 
 def sender_of(content: Mapping[str, Any]) -> Mapping[str, Any] | None:

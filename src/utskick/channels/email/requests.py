@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
@@ -55,6 +56,22 @@ Title = Annotated[
         (("maxLength", _LONGEST),),
     ),
 ]
+#: Direction embeddings, overrides and isolates: they make a name look like another, also its
+#: extension (Unicode Technical Report 36, section 3.6).
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+FileName = Annotated[
+    Title,
+    Constraint(
+        (
+            (
+                "must not contain characters that change the direction of text (U+202A to U+202E,"
+                " U+2066 to U+2069)",
+                lambda v: not _REORDERING.search(v),
+            ),
+        ),
+        "must not be blank",
+    ),
+]
 Headers = Annotated[dict[str, list[str] | None], AfterValidator(check_headers)]
 _BatchSize = Constraint(
     ((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),),
@@ -92,7 +109,7 @@ class EmailSender(Body, title="EmailSender"):
 class EmailAttachment(Body):
     """A file in base64."""
 
-    name: Title = Field(description="The name of the file", examples=["beslut.pdf"])
+    name: FileName = Field(description="The name of the file", examples=["beslut.pdf"])
     content_type: FreeLine | None = Field(
         default=None, description="The media type", examples=["application/pdf"]
     )
@@ -127,7 +144,7 @@ class _Content(_Scheduling):
     headers: Headers | None = Field(
         default=None,
         description="E-mail headers with their values: `Message-ID`, `In-Reply-To`, "
-        "`References`, `Auto-Submitted`",
+        "`References`, `Auto-Submitted`, `List-Unsubscribe`, `List-Unsubscribe-Post`",
         examples=[{"Auto-Submitted": ["auto-generated"]}],
     )
 
