@@ -62,6 +62,30 @@ def test_what_a_browser_does_not_show_is_not_in_the_text(markup: str, text: str)
 
 
 @pytest.mark.parametrize(
+    ("css", "text"),
+    [
+        (".x { color: red; display: none }", "a"),
+        ("p{margin:0}/* .x{} */ span.x, #z { display:none !important }", "a"),
+        ("<!-- #y {display:none} -->", "a"),
+        (".x.v {display:none}", "a"),
+        ("@import url(a.css); .x {display:none}", "a"),
+        (".x {display:none} @media (max-width: 600px) { .x {display:block} }", "a b"),
+        (".x {display:none} td .x {display:inline}", "a b"),
+        (".x {display:none} [class='x'] {display:inline}", "a b"),
+        ("@media print { .x {display:none} }", "a b"),
+        ("div.x {display:none} .xx {display:none} .w .x {display:none}", "a b"),
+        ("p {color:red; .x {display:none}", "a b"),
+        (".x {display:nonesuch} }} {", "a b"),
+    ],
+)
+def test_what_a_style_sheet_surely_hides_is_not_in_the_text(css: str, text: str) -> None:
+    assert text_of(f"<style>{css}</style>a <span class='v x' id=y>b</span>") == text + "\n"
+    shown = f"<style>{css}</style>a <span class='v x' id=y style='display:inline'>b</span>"
+    assert text_of(shown) == "a b\n"
+    assert text_of(f"<style media=print>{css}</style>a <b class='v x' id=y>b</b>") == "a b\n"
+
+
+@pytest.mark.parametrize(
     ("markup", "text"),
     [
         ("a<br>b<br/><br />c</br>d", "a\nb\n\nc\nd"),
@@ -100,6 +124,7 @@ def test_lines_and_spaces_are_a_browsers(markup: str, text: str) -> None:
         ("<a href='https://a.se'>b</a>", "[b](https://a.se)"),
         ("<a href='https://a.se'><img alt='b' src=x></a>", "[b](https://a.se)"),
         ("<a href='https://a.se'><img src=x></a>", "https://a.se"),
+        ("a<a href=//b.se><img></a><a href=//c.se></a>d", "a //b.se //c.se d"),
         ("<a href=' https://a.se/x y\n'>b</a>", "[b](https://a.se/x%20y)"),
         ("<a href='https://a.se'>https://a.se</a>.", "https://a.se."),
         ("<a href='mailto:a@b.se'>a@b.se</a>", "[a@b.se](mailto:a@b.se)"),

@@ -1,7 +1,4 @@
-"""How an element is shown, by its attributes: what decides whether and where its text appears.
-
-Rules of style sheets are not applied.
-"""
+"""How an element is shown, by its attributes: what decides whether and where its text appears."""
 
 from __future__ import annotations
 

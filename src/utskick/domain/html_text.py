@@ -14,6 +14,7 @@ from typing import Final
 from unicodedata import category
 from urllib.parse import urljoin
 
+from utskick.domain.html_sheet import Sheets, sheets_of
 from utskick.domain.html_style import INHERITED, Style, style_of
 from utskick.domain.html_tree import Node, parse_html
 
@@ -77,7 +78,7 @@ def text_of(markup: str) -> str:
     if root is None:
         return ""
     longest = longest_text(len(markup))
-    return _Renderer(_base(root), longest).render(root)[:longest]
+    return _Renderer(_base(root), sheets_of(root), longest).render(root)[:longest]
 
 
 def address_of(href: str, base: str = "") -> str:
@@ -152,7 +153,7 @@ class _Output:
         link = self.links.pop()
         if link.start is None:
             if link.address:
-                self.flow(link.address)
+                self.flow(f" {link.address} ")
             return
         if not link.address:
             return
@@ -181,8 +182,9 @@ class _Output:
 class _Renderer:
     """One pass over a tree, without recursion, as documents may be nested deeply."""
 
-    def __init__(self, base: str, longest: int) -> None:
+    def __init__(self, base: str, sheets: Sheets, longest: int) -> None:
         self._base = base
+        self._sheets = sheets
         self._longest = longest
         self._out = _Output()
         self._styles: list[Style] = [INHERITED]
@@ -209,7 +211,7 @@ class _Renderer:
     def _open(self, node: Node) -> bool:
         """Begin an element. Return whether its content is rendered."""
         name, style = _name(node), style_of(node, self._styles[-1])
-        if style.display == "none":
+        if style.display == "none" or (not style.display and self._sheets.hide(node, name)):
             return False
         if name in _UNSEEN:
             if name == "input" and node.get("type", "").strip().lower() == "image":
