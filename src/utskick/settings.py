@@ -149,6 +149,16 @@ class ProvidersSection(SettingsTable):
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
+class InboundSection(SettingsTable):
+    """Section ``[inbound]``.
+
+    ``numbers``: the municipality of what people write to a number of ours. Number: as the message
+    centre delivers it. Messages to others belong to the municipality of the account.
+    """
+
+    numbers: dict[Annotated[str, StringConstraints(min_length=1)], Municipality] = {}
+
+
 class LimitsSection(SettingsTable):
     """Limits of a municipality that belong to no channel. ``rate``: calls per second per client."""
 
@@ -252,6 +262,7 @@ class Settings(BaseSettings):
     retry: dict[str, RetrySection] = {}
     webhooks: WebhooksSection = WebhooksSection()
     providers: ProvidersSection = ProvidersSection()
+    inbound: InboundSection = InboundSection()
     configuration: dict[Municipality, dict[str, Any]] = {}
     retention: RetentionSection = RetentionSection()
     log: Log = Log()
@@ -265,6 +276,11 @@ class Settings(BaseSettings):
             )
         if unknown := self.configuration.keys() - set(self.municipalities):
             raise ValueError(f"configuration.{min(unknown)}: it is not among municipalities")
+        for number, municipality_id in self.inbound.numbers.items():
+            if municipality_id not in self.municipalities:
+                raise ValueError(
+                    f"inbound.numbers.{number}: {municipality_id} is not among municipalities"
+                )
         return self
 
     @property

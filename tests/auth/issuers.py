@@ -20,14 +20,15 @@ EC = ec.generate_private_key(ec.SECP256R1())
 OTHER_EC = ec.generate_private_key(ec.SECP256R1())
 
 
-def public(key: Any, kid: str, **members: Any) -> dict[str, Any]:
+def public(key: Any, kid: str | None, **members: Any) -> dict[str, Any]:
     """As a JWK."""
     kind = (
         jwt.algorithms.RSAAlgorithm
         if isinstance(key, rsa.RSAPrivateKey)
         else jwt.algorithms.ECAlgorithm
     )
-    return {**kind.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", **members}
+    named = {"kid": kid} if kid is not None else {}
+    return {**kind.to_jwk(key.public_key(), as_dict=True), **named, "use": "sig", **members}
 
 
 class Issuer:
@@ -36,7 +37,7 @@ class Issuer:
 
     def __init__(self) -> None:
         self.url = ""
-        self.keys: dict[str, Any] = {"rsa": RSA, "ec": EC}
+        self.keys: dict[str | None, Any] = {"rsa": RSA, "ec": EC}
         self.metadata: dict[str, Any] = {}
         self.away = False
         self.asked = 0
@@ -67,8 +68,10 @@ class Issuer:
         *,
         key: Any = None,
         typ: str | None = "at+jwt",
+        typ_claim: str | None = None,
         **over: Any,
     ) -> str:
+        over |= {"typ": typ_claim}
         header = {"kid": kid, "typ": typ}
         return jwt.encode(
             self.claims(**over), key if key is not None else self.keys[kid], alg, header

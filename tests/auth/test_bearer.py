@@ -25,7 +25,7 @@ def clock() -> Time:
 @pytest.fixture
 async def door(issuer: Issuer, clock: Time) -> AsyncIterator[BearerAuthenticator]:
     keys = RemoteKeys(issuer.section())
-    trusted = TrustedIssuer(issuer.url, "utskick", Claims.of(issuer.section()), keys)
+    trusted = TrustedIssuer(issuer.url, ("utskick",), Claims.of(issuer.section()), keys)
     yield BearerAuthenticator(
         Tokens([trusted]), "Get one from here", certificate_header="x-thumb", clock=clock
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from utskick.auth import client_registry as register
+from utskick.auth.claim_path import parse_path
 from utskick.auth.claims import Claims
 from utskick.auth.settings import AuthSection, IssuerSection
 
@@ -51,9 +53,31 @@ def test_clients_of_two_issuers_never_have_one_name(
     )
 
 
-def test_municipalities_are_a_text_a_list_or_the_issuers_own() -> None:
-    assert granted({"municipalities": "2281"})[1] == {"2281"}
-    assert granted({"municipalities": ["2281", "2262", 7]})[1] == {"2281", "2262"}
+@pytest.mark.parametrize(
+    ("claim", "found"),
+    [
+        ("2281", {"2281"}),
+        (2281, {"2281"}),
+        (114, {"0114"}),
+        (["2281", 2262], {"2281", "2262"}),
+        ("2281,2262", {"2281", "2262"}),
+        ("2281, 2262 ", {"2281", "2262"}),
+        ("2281 2262\t2260", {"2281", "2262", "2260"}),
+        (["2281,2262", "2260"], {"2281", "2262", "2260"}),
+        (True, set()),
+        (2281.0, set()),
+        (-1, set()),
+        (10_000, set()),
+        ({"2281": True}, set()),
+        ([["2281"], None], set()),
+        (" , ", set()),
+    ],
+)
+def test_municipalities_come_in_every_form_that_issuers_have(claim: Any, found: set[str]) -> None:
+    assert granted({"municipalities": claim})[1] == found
+
+
+def test_municipalities_are_those_of_the_claim_or_the_issuers_own() -> None:
     assert granted({"kommun": "2281"}, municipality_claim="kommun")[1] == {"2281"}
     assert granted({"municipalities": "2262"}, municipalities=("2281",))[1] == {"2281"}
     assert granted({})[1] == set()
@@ -67,9 +91,39 @@ def test_scopes_are_a_text_or_a_list_wherever_they_stand() -> None:
     assert granted({"realm_access": {"roles": ["sms:send"]}}, scope_claim="realm_access.roles")[
         2
     ] == {"sms:send"}
+    assert granted({"scope": " sms:send  status:read\n"})[2] == {"sms:send", "status:read"}
     assert granted(
         {"https://example.se/roles": ["sms:send"]}, scope_claim="https://example.se/roles"
     )[2] == {"sms:send"}
+
+
+_KEYCLOAK = {"resource_access": {"utskick.sundsvall.se": {"roles": ["sms:send"]}}}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        'resource_access."utskick.sundsvall.se".roles',
+        r"resource_access.utskick\.sundsvall\.se.roles",
+        ["resource_access", "utskick.sundsvall.se", "roles"],
+    ],
+)
+def test_a_name_with_dots_is_quoted_escaped_or_in_a_list(path: Any) -> None:
+    assert granted(_KEYCLOAK, scope_claim=path)[2] == {"sms:send"}
+    assert granted(_KEYCLOAK, scope_claim="resource_access.utskick.sundsvall.se.roles")[2] == set()
+
+
+@given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=4))
+def test_every_path_can_be_written_in_quotes_and_with_escapes(names: list[str]) -> None:
+    quoted = ".".join('"' + re.sub(r'([\\"])', r"\\\1", name) + '"' for name in names)
+    escaped = ".".join(re.sub(r'([\\".])', r"\\\1", name) for name in names)
+    assert parse_path(quoted) == parse_path(escaped) == tuple(names)
+
+
+@pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", '"a', '"a"b', '""', "a\\", [], [""]])
+def test_a_path_that_names_nothing_is_refused_with_the_rule(path: Any) -> None:
+    with pytest.raises(ValidationError, match="a name that has dots itself is written in quotes"):
+        IssuerSection(url="https://a.se", scope_claim=path)
 
 
 def test_with_a_mapping_only_the_words_in_it_count() -> None:
@@ -87,9 +141,14 @@ def test_with_a_mapping_only_the_words_in_it_count() -> None:
         ({"mode": "both"}, "requires an issuer"),
         ({"issuers": [{"url": "https://a.se"}]}, "does not accept tokens"),
         (
-            {"mode": "external", "issuers": [{"url": "https://a.se"}, {"url": "https://a.se/"}]},
+            {"mode": "external", "issuers": [{"url": "https://a.se"}, {"url": "https://a.se"}]},
             "a different url",
         ),
+        (
+            {"mode": "external", "issuers": [{"url": "https://a.se"}, {"url": "https://a.se/"}]},
+            "a different label",
+        ),
+        ({"mode": "external", "issuers": [{"url": "https://a.se", "audience": []}]}, "audience"),
         ({"mode": "external", "issuers": [{"url": "http://login.example.se"}]}, "https"),
         (
             {
@@ -139,3 +198,9 @@ def test_strict_clients_are_named_by_their_issuers_settings_or_by_the_embedded_o
     assert not foreign.grant({"exp": 9e9, "client_id": "new", "contract": "strict"}).strict
     assert embedded.grant({"exp": 9e9, "client_id": "old", "contract": "strict"}).strict
     assert not embedded.grant({"exp": 9e9, "client_id": "old"}).strict
+
+
+def test_tokens_last_ten_minutes_and_in_the_sandbox_an_hour_unless_it_is_set() -> None:
+    assert AuthSection().token_seconds == 600
+    assert AuthSection().in_sandbox().token_seconds == 3600
+    assert AuthSection(token_seconds=600).in_sandbox().token_seconds == 600

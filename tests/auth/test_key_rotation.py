@@ -68,7 +68,7 @@ async def test_tokens_verify_with_what_is_published_through_a_change_of_keys(
     )
     first = jwt.get_unverified_header(await signing.sign({"a": 1}, "at+jwt"))
     assert (first["alg"], first["typ"]) == ("ES256", "at+jwt")
-    assert await other.find(first["kid"])
+    assert await other.find(first["kid"], "ES256")
     clock.now = START + TERM - AHEAD
     published = await signing.published()
     assert len(published["keys"]) == 2
@@ -78,10 +78,10 @@ async def test_tokens_verify_with_what_is_published_through_a_change_of_keys(
     clock.now = START + TERM
     second = jwt.get_unverified_header(await signing.sign({}, "at+jwt"))["kid"]
     assert second != first["kid"]
-    assert await other.find(second)
-    assert await other.find(first["kid"]), "its tokens may still be on their way"
+    assert await other.find(second, "ES256")
+    assert await other.find(first["kid"], "ES256"), "its tokens may still be on their way"
     clock.now = START + TERM + AFTER
-    assert await other.find(first["kid"]) is None
+    assert await other.find(first["kid"], "ES256") is None
     assert not {"d", "p", "q"} & {name for key in published["keys"] for name in key}
 
 

@@ -8,6 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from itertools import count
 from typing import Any
 
 import jwt
@@ -17,17 +18,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.auth.issuers import EC, OTHER_EC, RSA, Issuer, public
+from tests.auth.issuers import EC, OTHER_EC, RSA, Issuer, issuing, public
 from utskick.auth.claims import Claims
-from utskick.auth.discovery import RemoteKeys
-from utskick.auth.jwks import read_set
+from utskick.auth.discovery import PAUSE, RemoteKeys
+from utskick.auth.jwks import KeySet, read_set
 from utskick.auth.tokens import LEEWAY, InvalidToken, Tokens, TrustedIssuer
+from utskick.domain.errors import IssuerAway
 
 
 @pytest.fixture
 async def tokens(issuer: Issuer) -> AsyncIterator[Tokens]:
-    keys = RemoteKeys(issuer.section())
-    yield Tokens([TrustedIssuer(issuer.url, "utskick", Claims.of(issuer.section()), keys)])
+    # The issuer may be asked for its keys at every call.
+    keys = RemoteKeys(issuer.section(), count(0, PAUSE).__next__)
+    yield Tokens([TrustedIssuer(issuer.url, ("utskick",), Claims.of(issuer.section()), keys)])
     await keys.close()
 
 
@@ -98,9 +101,13 @@ FORGED: dict[str, tuple[Callable[[Issuer], str], str]] = {
         "not a signed JWT",
     ),
     "an unknown kid": (lambda i: i.token("nobody", key=EC), "does not publish"),
-    "no kid": (
-        lambda i: jwt.encode(i.claims(), EC, "ES256", {"typ": "at+jwt"}),
-        "does not publish",
+    "no kid, signed by another": (
+        lambda i: jwt.encode(i.claims(), OTHER_EC, "ES256", {"typ": "at+jwt"}),
+        "signature",
+    ),
+    "a kid that is no text": (
+        lambda i: f"{part({'alg': 'ES256', 'kid': 7, 'typ': 'JWT'})}.{part(i.claims())}.AAAA",
+        "not a signed JWT",
     ),
     "another issuer": (lambda i: i.token(iss="https://login.example.com"), "not trusted"),
     "an issuer that only begins alike": (lambda i: i.token(iss=i.url + "/"), "not trusted"),
@@ -121,7 +128,24 @@ FORGED: dict[str, tuple[Callable[[Issuer], str], str]] = {
     "an expiry beyond every number": (lambda i: i.token(exp=10**400), "are not valid"),
     "not yet valid": (lambda i: i.token(nbf=int(time.time()) + LEEWAY + 5), "not valid yet"),
     "made in the future": (lambda i: i.token(iat=int(time.time()) + LEEWAY + 5), "not valid yet"),
-    "no type": (lambda i: i.token(typ=None), "type"),
+    "no type, nor a claim of access tokens": (
+        lambda i: i.token(typ=None, client_id=None, azp="skolappen", scope=None),
+        "not an access token",
+    ),
+    "no type, and a nonce": (lambda i: i.token(typ=None, nonce="n"), "not an access token"),
+    "Cognito's ID token": (lambda i: i.token(typ=None, token_use="id"), "not an access token"),
+    "Keycloak's ID token": (
+        lambda i: i.token(typ="JWT", typ_claim="ID"),
+        "not an access token",
+    ),
+    "Keycloak's refresh token": (
+        lambda i: i.token(typ="JWT", typ_claim="Refresh"),
+        "not an access token",
+    ),
+    "Keycloak's access token with a hash of an ID token": (
+        lambda i: i.token(typ="JWT", at_hash="h", typ_claim="Bearer"),
+        "not an access token",
+    ),
     "another type": (lambda i: i.token(typ="id+jwt"), "type"),
     "an ID token": (lambda i: i.token(typ="JWT", nonce="n"), "not an access token"),
     "an ID token by at_hash": (lambda i: i.token(typ="JWT", at_hash="h"), "not an access token"),
@@ -152,15 +176,124 @@ async def test_clocks_may_differ_by_half_a_minute(issuer: Issuer, tokens: Tokens
     assert await tokens.verify(issuer.token(nbf=now + LEEWAY - 10, iat=now + LEEWAY - 10))
 
 
-async def test_an_id_token_that_keycloak_has_typed_is_refused(
+GENUINE: dict[str, dict[str, Any]] = {
+    "Keycloak": {"typ": "JWT", "typ_claim": "Bearer", "azp": "skolappen", "client_id": None},
+    "Keycloak before 25, of a user": {
+        "typ": "JWT",
+        "typ_claim": "Bearer",
+        "nonce": "n",
+        "session_state": "s",
+        "client_id": None,
+        "azp": "skolappen",
+    },
+    "Cognito": {"typ": None, "token_use": "access"},
+    "no type, by its scope": {"typ": None, "client_id": None, "azp": "skolappen"},
+    "no type, by its client_id": {"typ": None, "scope": None, "roles": ["sms:send", "status:read"]},
+    "Entra ID": {"typ": "JWT", "client_id": None, "azp": "skolappen", "scope": None}
+    | {"roles": ["sms:send", "status:read"]},
+}
+
+
+@pytest.mark.parametrize("members", GENUINE.values(), ids=GENUINE.keys())
+async def test_the_access_tokens_of_well_known_issuers_are_taken(
+    issuer: Issuer, tokens: Tokens, members: dict[str, Any]
+) -> None:
+    grant = await tokens.verify(issuer.token(**members))
+    assert grant.client == "skolappen@kommun"
+    assert grant.scopes == {"sms:send", "status:read"}
+
+
+async def trusting(issuer: Issuer, **settings: Any) -> tuple[Tokens, RemoteKeys]:
+    section = issuer.section(**settings)
+    keys = RemoteKeys(section)
+    audiences = section.audience or ("utskick",)
+    return (
+        Tokens(
+            [
+                TrustedIssuer(
+                    section.name, audiences, Claims.of(section), keys, section.audience_claim
+                )
+            ]
+        ),
+        keys,
+    )
+
+
+async def test_an_issuer_without_aud_is_judged_by_another_claim(issuer: Issuer) -> None:
+    tokens, keys = await trusting(
+        issuer, audience_claim="client_id", audience=["other", "skolappen"]
+    )
+    cognito = {"typ": None, "token_use": "access", "aud": None}
+    assert (await tokens.verify(issuer.token(**cognito))).client == "skolappen@kommun"
+    for wrong in ({"client_id": "else"}, {"client_id": None}, {"client_id": 7}):
+        with pytest.raises(InvalidToken, match="another audience"):
+            await tokens.verify(issuer.token(**{**cognito, **wrong}))
+    await keys.close()
+    tokens, keys = await trusting(issuer, audience="one")
+    assert await tokens.verify(issuer.token(aud=["two", "one"]))
+    with pytest.raises(InvalidToken, match="another audience"):
+        await tokens.verify(issuer.token(aud=["two"]))
+    await keys.close()
+
+
+def nameless(issuer: Issuer, key: Any = EC, alg: str = "ES256") -> str:
+    return jwt.encode(issuer.claims(), key, alg, {"typ": "at+jwt"})
+
+
+async def test_without_a_kid_the_only_key_that_fits_verifies(
     issuer: Issuer, tokens: Tokens
 ) -> None:
-    found = jwt.encode(issuer.claims(typ="ID"), EC, "ES256", {"kid": "ec", "typ": "JWT"})
-    with pytest.raises(InvalidToken, match="not an access token"):
-        await tokens.verify(found)
-    assert await tokens.verify(
-        jwt.encode(issuer.claims(typ="Bearer"), EC, "ES256", {"kid": "ec", "typ": "JWT"})
-    )
+    assert await tokens.verify(nameless(issuer)), "of an RSA key and a curve's one fits"
+    assert await tokens.verify(nameless(issuer, RSA, "PS256"))
+
+
+async def test_without_a_kid_and_with_two_that_fit_none_is_chosen(issuer: Issuer) -> None:
+    issuer.keys["second"] = OTHER_EC
+    tokens, keys = await trusting(issuer)
+    with pytest.raises(InvalidToken, match="does not name its key"):
+        await tokens.verify(nameless(issuer))
+    assert await tokens.verify(nameless(issuer, RSA, "RS256"))
+    await keys.close()
+
+
+async def test_a_key_without_a_kid_verifies_tokens_with_any_and_is_read_anew_when_replaced(
+    issuer: Issuer,
+) -> None:
+    now = 0.0
+    keys = RemoteKeys(issuer.section(), lambda: now)
+    tokens = Tokens([TrustedIssuer(issuer.url, ("utskick",), Claims.of(issuer.section()), keys)])
+    issuer.keys = {None: EC}
+    assert await tokens.verify(issuer.token("whatever", key=EC))
+    issuer.keys = {None: OTHER_EC}
+    now += PAUSE
+    assert await tokens.verify(issuer.token("whatever", key=OTHER_EC))
+    now += PAUSE
+    with pytest.raises(InvalidToken, match="signature"):
+        await tokens.verify(issuer.token("whatever", key=EC))
+    with pytest.raises(IssuerAway):
+        await tokens.verify(issuer.token("whatever", key=EC))
+    await keys.close()
+
+
+async def test_every_one_of_many_keys_verifies(issuer: Issuer) -> None:
+    issuer.keys = {f"key-{n}": OTHER_EC for n in range(300)} | {"last": EC}
+    tokens, keys = await trusting(issuer)
+    assert await tokens.verify(issuer.token("last"))
+    await keys.close()
+
+
+@pytest.mark.parametrize("slash", ["", "/"], ids=["without", "with"])
+async def test_an_issuers_url_is_compared_as_it_is_written(slash: str) -> None:
+    async with issuing() as issuer:
+        written = issuer.url
+        issuer.url += slash
+        issuer.metadata = {"jwks_uri": f"{written}/keys"}
+        tokens, keys = await trusting(issuer)
+        assert await tokens.verify(issuer.token())
+        other = written if slash else f"{written}/"
+        with pytest.raises(InvalidToken, match="not trusted"):
+            await tokens.verify(issuer.token(iss=other))
+        await keys.close()
 
 
 async def test_only_keys_that_sign_and_are_strong_enough_are_read() -> None:
@@ -182,16 +315,19 @@ async def test_only_keys_that_sign_and_are_strong_enough_are_read() -> None:
                 {**public(EC, "x"), "kid": 7},
                 "nonsense",
                 public(OTHER_EC, "ec"),
+                {name: value for name, value in public(OTHER_EC, "").items() if name != "kid"},
             ]
         }
     )
-    assert {kid: key.algorithms for kid, key in found.items()} == {
+    assert {kid: key.algorithms for kid, key in found.named.items()} == {
         "rsa": ("RS256", "PS256"),
         "rsa-pss": ("PS256",),
         "ec": ("ES256",),
     }
-    assert found["ec"].key == EC.public_key(), "the first of a name counts"
-    assert read_set({"keys": "nonsense"}) == read_set({}) == {}
+    assert found.named["ec"].key == EC.public_key(), "the first of a name counts"
+    assert [key.key for key in found.unnamed] == [OTHER_EC.public_key()]
+    assert len(found) == len(list(found)) == 4
+    assert read_set({"keys": "nonsense"}) == read_set({}) == KeySet()
 
 
 _JSON = st.recursive(
@@ -219,18 +355,18 @@ _NAMES = (
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.dictionaries(st.sampled_from(_NAMES), _JSON),
-    st.sampled_from([None, "realm_access.roles", "a.b.c", "scope"]),
+    st.sampled_from([None, ("realm_access", "roles"), ("a", "b", "c"), ("scope",)]),
 )
 def test_whatever_claims_hold_they_make_a_grant_or_are_refused(
-    members: dict[str, Any], scope: str | None
+    members: dict[str, Any], scope: tuple[str, ...] | None
 ) -> None:
-    claims = Claims(scope=(scope,) if scope else ("scope", "scp", "roles"))
+    claims = Claims(scope=(scope,)) if scope else Claims()
     try:
         grant = claims.grant({"exp": 1.0, **members})
     except ValueError:
         return
     assert 1 <= len(grant.client) <= 255
-    assert all(isinstance(word, str) for word in (*grant.scopes, *grant.municipalities))
+    assert all(word and isinstance(word, str) for word in (*grant.scopes, *grant.municipalities))
     said = str(members)
     assert all(
         word in said or word.encode("unicode_escape").decode() in said or repr(word)[1:-1] in said

@@ -29,6 +29,12 @@ def people(prefix: str, count: int) -> list[str]:
     return [f"Åsa {n};{prefix}{n:02d};rad {n}" for n in range(20, 20 + count)]
 
 
+def batch_of(out: str) -> str:
+    found = re.search(r"batch ([0-9a-f-]{36}) accepted", out)
+    assert found, out
+    return found[1]
+
+
 def value(label: str, out: str) -> str:
     found = re.search(rf"│ {label} +│ (.*?) +│", out)
     assert found, out
@@ -87,6 +93,58 @@ def test_up_to_20_rejected_rows_are_printed_and_all_are_written(
     assert rejected.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("--message", "Hej", "--sender", "Tolv_tecken_"), "sender size must be between 3 and 11"),
+        (("--message", "Hej", "--sender", "Пётр"), "GSM-7 basic alphabet"),
+        (("--message", "å" * 2000), "message takes 14 segments; the limit is 10"),
+        (("--message", " "), "message must not be blank"),
+        ((), "either --message or --message-file"),
+        (("--message", "a", "--message-file", "b.txt"), "either --message or --message-file"),
+        (("--message-file", "saknas.txt"), "cannot be read"),
+    ],
+)
+def test_a_dry_run_finds_what_the_service_would_refuse(
+    utskick: Command, tmp_path: Path, arguments: tuple[str, ...], fault: str
+) -> None:
+    path = written(tmp_path / "l.csv", people("07002012", 1))
+    refused = utskick("batch", "sms", path, *arguments, "--dry-run")
+    assert refused.code == 1
+    assert fault in refused.err
+    assert "nothing was sent" not in refused.out
+
+
+def test_a_dry_run_without_recipients_is_no_success(utskick: Command, tmp_path: Path) -> None:
+    path = written(tmp_path / "l.csv", ["Bo;fel;"])
+    refused = utskick("batch", "sms", path, "--message", "Hej", "--dry-run")
+    assert refused.code == 1
+    assert "no valid recipients" in refused.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "windows-1252"])
+def test_the_text_may_come_from_a_file_and_is_composed(
+    utskick: Command, tmp_path: Path, encoding: str
+) -> None:
+    text = tmp_path / "text.txt"
+    decomposed = encoding.startswith("utf")
+    text.write_bytes(("A\u030asa\r\n" if decomposed else "Åsa\r\n").encode(encoding))
+    path = written(tmp_path / "l.csv", people("07002012", 1))
+    preview = utskick("batch", "sms", path, "--message-file", text, "--dry-run")
+    assert preview.code == 0, preview.err
+    assert value("encoding", preview.out) == "GSM-7, 3 characters"
+
+
+def test_the_text_may_come_from_standard_input(tmp_path: Path) -> None:
+    path = written(tmp_path / "l.csv", people("07002012", 1))
+    command = [sys.executable, "-m", "utskick", "batch", "sms", str(path), "--message", "-"]
+    found = subprocess.run(
+        [*command, "--dry-run"], input="Åsa\n".encode(), capture_output=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert "GSM-7, 3 characters" in found.stdout.decode()
+
+
 def test_without_anybody_to_ask_nothing_is_sent(utskick: Command, tmp_path: Path) -> None:
     refused = utskick(
         "batch", "sms", written(tmp_path / "l.csv", people("07002012", 1)), "--message", "Hej"
@@ -121,16 +179,21 @@ def test_a_repeated_command_sends_nothing_twice(
         "--yes",
     )
     first, second = service_cli(*command), service_cli(*command)
-    assert (first.code, second.code) == (0, 0), first.err + second.err
+    # One recipient does not exist.
+    assert (first.code, second.code) == (1, 1), first.err + second.err
+    assert "1 of 6 were not sent" in first.out
+    assert "the operator has no such subscriber" in first.out
+    assert f"utskick status {batch_of(first.out)}" in first.out
     assert "already been accepted" in second.out
     assert "already been accepted" not in first.out
     assert [len(service.copies(f"+467002013{n:02d}")) for n in range(20, 25)] == [1] * 5
     assert re.search(r"failed +│ +1 ", first.out), first.out
-    found = service_cli("status", re.search(r"batch ([0-9a-f-]{36}) accepted", first.out)[1])  # type: ignore[index]
+    found = service_cli("status", batch_of(first.out))
+    assert value("progress", found.out) == "100 % settled"
     assert re.search(r"failed +│ +1 │ the operator has no such subscriber", found.out), found.out
 
     again = service_cli(*command, "--key", "en-gang-till")
-    assert again.code == 0
+    assert again.code == 1
     assert [len(service.copies(f"+467002013{n:02d}")) for n in range(20, 25)] == [2] * 5
 
 

@@ -155,7 +155,7 @@ def unusable(issuer: Issuer) -> None:
         ),
         (without_keys, "has no jwks_uri with an https address", "set jwks_url"),
         (keys_away, "its keys cannot be fetched", "jwks_uri"),
-        (unusable, "none of its keys", "publish a kid for each key"),
+        (unusable, "none of its keys", "2048 bits or more"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

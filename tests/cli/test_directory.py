@@ -163,7 +163,7 @@ def test_invalid_rows_are_reported_by_line_and_never_by_number(
         "7;the same number is on line 6",
         "8;postal code: is not five digits",
         "9;protected: must be ja or nej",
-        "10;mobile: is not a phone number",
+        "10;mobile: is not a phone number: it begins neither with a country code nor with 0",
     ]
     assert stat.S_IMODE(rejected.stat().st_mode) == 0o600
     for text in (done.out, done.err, rejected.read_text()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -63,6 +64,10 @@ async def test_a_watched_batch_is_drawn_from_its_stream_and_its_reasons_at_the_e
     await asyncio.to_thread(show, ServiceTarget(wire.url), object_id, follow=True)
     out = capsys.readouterr().out
     assert "the operator has no such subscriber" in out
+    # Into a pipe: a line for each change, then the whole.
+    assert "50 % settled  queued 1  failed 1" in out
+    assert "100 % settled  failed 2" in out
+    assert re.search(r"progress +│ 100 % settled", out)
     assert "d-1" in out
     assert [path.partition("status/")[2] for path, _, _ in wire.calls] == [
         f"delivery/{object_id}",

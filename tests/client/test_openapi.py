@@ -124,7 +124,13 @@ CALLS: dict[str, tuple[type[Any] | None, list[Callable[[UtskickClient], Any]]]] 
     ),
     "events": (None, [lambda u: u.events("7", limit=10, origin="o")]),
     "follow_events": (None, [lambda u: list(u.follow_events("7", origin="o"))]),
-    "create_webhook": (None, [lambda u: u.create_webhook("https://a.se/", ["sent"], "d")]),
+    "create_webhook": (
+        None,
+        [
+            lambda u: u.create_webhook("https://a.se/", ["sent"], "d"),
+            lambda u: u.create_webhook("https://a.se/", events="inbound"),
+        ],
+    ),
     "webhooks": (None, [lambda u: u.webhooks()]),
     "webhook": (None, [lambda u: u.webhook(ID)]),
     "enable_webhook": (None, [lambda u: u.enable_webhook(ID)]),

@@ -343,4 +343,7 @@ async def test_webhooks_are_created_read_tested_and_deleted(client: Client, make
     assert (await utskick.call("rotate_webhook_secret", made.id)).secret != made.secret
     assert (await utskick.call("enable_webhook", made.id)).state == "enabled"
     await utskick.call("delete_webhook", made.id)
+    replies = await utskick.call("create_webhook", "http://127.0.0.1:9/", events="inbound")
+    assert (read.events, replies.events) == ("deliveries", "inbound")
+    await utskick.call("delete_webhook", replies.id)
     assert await utskick.call("webhooks") == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -23,6 +24,7 @@ from tests.docs.pages import blocks, read
 
 LESSON = read("docs/tutorial/first-messages.md")
 GUIDE = read("docs/how-to/send-messages.md")
+LOOK_UP = read("docs/how-to/look-up-messages.md")
 PYTHON = read("docs/tutorial/python-client.md")
 ILLNESS = read("docs/how-to/when-a-provider-is-ill.md")
 #: The service of the tests has free ports; the lessons name the usual ones.
@@ -124,10 +126,25 @@ def test_the_guide_sends_by_every_channel(service: Service, folder: Path) -> Non
     assert types >= expected
 
 
+def test_the_guide_makes_and_resolves_a_delivery_in_doubt(service: Service, folder: Path) -> None:
+    [first, second, *_] = blocks(LESSON, "sh")
+    printed = bash(placed("\n".join([first, second, *blocks(LOOK_UP, "sh")]), service), folder)
+    made, resolved = (
+        answer
+        for line in printed.splitlines()
+        if "deliveryId" in line and '"lifecycle"' in (answer := line)
+    )
+    assert '"status":"AWAITING_FEEDBACK","lifecycle":"uncertain"' in made
+    assert '"code":"connection-lost"' in made
+    assert '"status":"SENT","lifecycle":"sent"' in resolved
+    assert printed.count("Mötet är flyttat.") == 1, "one phone has it, once"
+
+
 def pdf() -> bytes:
-    """An A4 page whose address window is empty."""
+    """An A4 page whose address window is empty, larger than what an argument of a command holds."""
     with pikepdf.new() as made:
         made.add_blank_page(page_size=(595, 842))
+        made.Root.Filling = made.make_stream(random.Random(1).randbytes(200_000))
         made.save(stream := BytesIO())
     return stream.getvalue()
 

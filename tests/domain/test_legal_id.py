@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import luhn
 
+from utskick.domain.characters import without_invisible
 from utskick.domain.directory_ports import LegalId
 from utskick.domain.legal_id import WrongNumber, masked, of_register, read_legal_id
 
@@ -23,6 +25,10 @@ def number(born: date, serial: int, extra: int = 0) -> str:
 
 births = st.dates(date(1927, 1, 1), TODAY)
 serials = st.integers(0, 999)
+#: Something that is seen, and no decimals of a spreadsheet.
+more_text = st.text(min_size=1, max_size=3).filter(
+    lambda text: without_invisible(text).strip() and not re.fullmatch(r"[.,]0+", text.strip())
+)
 extras = st.sampled_from([0, 60])
 
 
@@ -68,7 +74,7 @@ def test_a_child_born_today_has_a_number(today: date, serial: int, extra: int) -
         assert read_legal_id(written, today - timedelta(days=1)) != LegalId(twelve)
 
 
-@given(births, serials, st.text(min_size=1, max_size=3).filter(lambda text: text.strip()))
+@given(births, serials, more_text)
 def test_nothing_stands_before_or_behind_a_number(born: date, serial: int, more: str) -> None:
     twelve = number(born, serial)
     for written in (f"{twelve}{more}", f"{twelve[:8]}-{twelve[8:]}{more}", f"{more}{twelve}"):
@@ -101,7 +107,12 @@ def test_an_organisation_has_ten_digits(first: int, second: int, rest: int) -> N
         ("19212000-2411", WrongNumber.FORM),
         ("900230-1234", WrongNumber.DATE),
         ("901301-1234", WrongNumber.DATE),
-        ("900160-1234", WrongNumber.DATE),
+        ("900161-1234", WrongNumber.CHECK_DIGIT),
+        ("901360-1234", WrongNumber.DATE),
+        ("900060-1234", WrongNumber.CHECK_DIGIT),
+        ("900001-1234", WrongNumber.DATE),
+        ("900100-1234", WrongNumber.DATE),
+        ("1,91501E+11", WrongNumber.DIGITS_LOST),
         ("900192-1234", WrongNumber.DATE),
         ("19900101-2386", WrongNumber.CHECK_DIGIT),
         ("212000-2412", WrongNumber.CHECK_DIGIT),
@@ -124,3 +135,42 @@ def test_a_number_is_shown_without_its_last_digits_and_printed_without_any() -> 
     assert masked(LegalId("199001012385")) == "19900101-****"
     assert masked(LegalId("2120002411")) == "212000-****"
     assert "19" not in repr(LegalId("199001012385"))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "191500882392",
+        "19150088-2392",
+        "150088+2392",
+        "19150088\u20112392",
+        "\u202d191500882392\u202c",
+        "\ufeff19150088\u00ad-2392",
+        "191500882392.0",
+        "191500882392,0",
+        "1.91500882392E+11",
+    ],
+)
+def test_skatteverkets_test_number_of_an_unknown_month_is_taken(written: str) -> None:
+    assert read_legal_id(written, TODAY) == LegalId("191500882392")
+    assert of_register("191500882392") == (LegalId("191500882392"), True)
+
+
+@given(
+    st.integers(1927, 2026),
+    st.integers(0, 12),
+    st.integers(60, 91),
+    serials,
+)
+def test_of_a_coordination_number_month_and_day_may_be_unknown(
+    year: int, month: int, day: int, serial: int
+) -> None:
+    nine = f"{year % 100:02}{month:02}{day:02}{serial:03}"
+    twelve = f"{year // 100}{nine}{luhn.calc_check_digit(nine)}"
+    try:
+        earliest = date(year, month or 1, max(1, day - 60))
+    except ValueError:
+        assert read_legal_id(twelve, TODAY) is WrongNumber.DATE
+        return
+    expected = LegalId(twelve) if earliest <= TODAY else WrongNumber.DATE
+    assert read_legal_id(twelve, TODAY) == expected

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utskick.domain.recipient import is_email, is_msisdn, is_swedish_mobile, national_to_msisdn
+from utskick.domain.email_address import is_email
+from utskick.domain.phone_number import is_msisdn, is_swedish_mobile, national_to_msisdn
 from utskick.domain.validators import decode_base64, is_base64, is_clean, path_of
 
 

@@ -43,10 +43,18 @@ class Desk:
     limits: AccountLimitsMap
     time: Time
 
-    async def note(self, account: str, outcome: Outcome, times: int = 8, **turn: Any) -> None:
-        delivery = a_delivery()
+    async def note(
+        self,
+        account: str,
+        outcome: Outcome,
+        times: int = 8,
+        *,
+        delivery: Delivery | None = None,
+        destination: str | None = None,
+    ) -> None:
+        delivery = delivery or a_delivery()
         for _ in range(times):
-            where = self.turns.turn(delivery, turn.get("destination"))
+            where = self.turns.turn(delivery, destination)
             async with self.turns.slot(delivery, account, where, lambda _: 1) as slot:
                 slot.note(outcome)
 
@@ -86,6 +94,24 @@ async def test_the_second_account_carries_while_the_first_is_shut_and_it_is_prob
     assert desk.choice(a_delivery(doubts=1)) == "two", "but not by one in doubt first"
     await desk.note("one", Sent(), 1)
     assert desk.choice(a_delivery(doubts=1)) == "one"
+
+
+@pytest.mark.parametrize(
+    ("state", "counts"),
+    [
+        ({}, True),
+        ({"attempts": 1}, False),
+        ({"attempts": 1, "doubts": 1}, False),
+        ({"doubts": 1}, False),
+    ],
+    ids=["first", "retried", "doubtful", "doubt of another way"],
+)
+async def test_only_first_attempts_that_fail_speak_against_an_account(
+    desk: Desk, state: dict[str, int], counts: bool
+) -> None:
+    """A further attempt of the same delivery may fail by its recipient's fault."""
+    await desk.note("one", Deferred(WHY), delivery=a_delivery(**state))
+    assert desk.choice(a_delivery()) == ("two" if counts else "one")
 
 
 async def test_where_all_are_shut_for_a_moment_it_is_waited_for_in_memory_once(desk: Desk) -> None:

@@ -1,4 +1,5 @@
-"""Calls to webhooks, stepped under a clock of the test: failures, retries, order, claims."""
+"""Calls to webhooks of both kinds, stepped under a clock of the test: failures, retries, order,
+claims."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from tests.http.event_rows import delivery, happens
 from tests.http.receiver import Receiver, receiving
 from utskick.domain.clock import utc_now
 from utskick.domain.feed import OLDEST
-from utskick.domain.webhook import SCHEDULE, Stopped
+from utskick.domain.inbound import InboundPart
+from utskick.domain.webhook import SCHEDULE, Stopped, WebhookKind
 from utskick.engine.webhooks import WebhookRound
 from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.http_client import Timeouts
@@ -26,6 +28,8 @@ from utskick.store.database import Database
 from utskick.store.events.feed import Feed, FeedQuery
 from utskick.store.events.webhook_calls import CLAIM, WebhookCalls
 from utskick.store.events.webhooks import Owner, Webhook, WebhookDefinition, Webhooks
+from utskick.store.messages.inbound import InboundPlace, InboundRows
+from utskick.store.messages.inbound_feed import InboundFeed
 
 HERE = AddressPolicy([ip_network("127.0.0.0/8")])
 BYGGR = Owner("2281", "Byggr")
@@ -34,7 +38,10 @@ BYGGR = Owner("2281", "Byggr")
 class Stage:
     """A worker's part that calls webhooks, on a clock that stands still until it is moved."""
 
-    def __init__(self, database: Database, receiver: Receiver) -> None:
+    def __init__(
+        self, database: Database, receiver: Receiver, kind: WebhookKind = WebhookKind.DELIVERIES
+    ) -> None:
+        self.kind = kind
         self.database, self.receiver, self.now = database, receiver, utc_now()
         self.webhooks = Webhooks(database)
         self.receivers = WebhookClient(HERE, Timeouts(8, 8))
@@ -56,7 +63,9 @@ class Stage:
 
     async def add(self, owner: Owner = BYGGR, url: str | None = None) -> UUID:
         added = await self.webhooks.add(
-            owner, WebhookDefinition(url or self.receiver.url, (), None), change(at=self.now)
+            owner,
+            WebhookDefinition(url or self.receiver.url, (), None, self.kind),
+            change(at=self.now),
         )
         assert added is not None
         made, secret = added
@@ -64,6 +73,12 @@ class Stage:
         return made
 
     async def happen(self, count: int, origin: str = "Byggr") -> None:
+        """Let there be events of a calling system's delivery, or inbound messages."""
+        if self.kind is WebhookKind.INBOUND:
+            rows, place = InboundRows(self.database), InboundPlace("2281", "SMS", "smpp")
+            for _ in range(count):
+                await rows.keep(place, InboundPart("+46701740605", "71456", "Ja"), self.now)
+            return
         one = await delivery(self.database, origin=origin)
         for _ in range(count):
             await happens(self.database.pool, one)
@@ -81,21 +96,39 @@ class Stage:
         return found
 
     async def feed(self) -> list[str]:
+        """What there is to tell, in order: positions of events, or ids of messages."""
+        if self.kind is WebhookKind.INBOUND:
+            found = await InboundFeed(self.database).page("2281", OLDEST, 1000)
+            return [str(message.id) for message in found.messages]
         page = await Feed(self.database).page(FeedQuery("2281", OLDEST, "Byggr"), 1000)
         return [str(event.position) for event in page.events]
 
     @property
     def told(self) -> list[str]:
-        return [event["position"] for event in self.receiver.events]
+        member = "id" if self.kind is WebhookKind.INBOUND else "position"
+        return [event[member] for event in self.receiver.events]
 
 
-@pytest.fixture
-async def stage(database: Database) -> AsyncIterator[Stage]:
+@asynccontextmanager
+async def staged(database: Database, kind: WebhookKind) -> AsyncIterator[Stage]:
     async with receiving() as receiver:
-        found = Stage(database, receiver)
+        found = Stage(database, receiver, kind)
         yield found
         await found.round.stop(0)
         await found.receivers.close()
+
+
+@pytest.fixture(params=sorted(WebhookKind))
+async def stage(database: Database, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    async with staged(database, request.param) as found:
+        yield found
+
+
+@pytest.fixture
+async def deliveries(database: Database) -> AsyncIterator[Stage]:
+    """For what depends on the calling system, which inbound messages have none of."""
+    async with staged(database, WebhookKind.DELIVERIES) as found:
+        yield found
 
 
 async def test_a_call_that_fails_is_repeated_the_same_until_it_succeeds(stage: Stage) -> None:
@@ -266,7 +299,8 @@ async def test_many_workers_call_once(stage: Stage) -> None:
     assert len(stage.receiver.ids) == 1
 
 
-async def test_slow_receivers_of_one_system_delay_no_other(stage: Stage) -> None:
+async def test_slow_receivers_of_one_system_delay_no_other(deliveries: Stage) -> None:
+    stage = deliveries
     async with receiving() as slow:
         slow.by_their_clock, slow.gate, slow.secrets = (
             False,
@@ -323,7 +357,8 @@ async def test_a_place_freed_during_a_rounds_query_is_used_in_it(
     assert len(stage.receiver.events) == 6
 
 
-async def test_events_of_others_are_skipped_without_a_call(stage: Stage) -> None:
+async def test_events_of_others_are_skipped_without_a_call(deliveries: Stage) -> None:
+    stage = deliveries
     made = await stage.add()
     await stage.happen(5, "Ecos")
     before = (await stage.get(made)).reached
@@ -371,3 +406,38 @@ async def test_an_old_secret_signs_for_a_day(stage: Stage) -> None:
         await stage.step(hours=hours, seconds=1 if hours else 0)
         assert len(stage.receiver.raw[-1][1]["webhook-signature"].split()) == signed
     assert len(stage.receiver.raw) == 3
+
+
+async def test_messages_removed_before_they_are_told_are_left_out(database: Database) -> None:
+    async with staged(database, WebhookKind.INBOUND) as stage:
+        made, pool = await stage.add(), database.pool
+        await stage.happen(2)
+        stage.receiver.answers = [500]
+        await stage.step()
+        called = [m["id"] for m in stage.receiver.calls[0]["data"]["messages"]]
+        await stage.happen(2)
+        await pool.execute("DELETE FROM inbound_messages")
+        await stage.happen(1)
+        [left] = await stage.feed()
+        assert await stage.webhooks.waiting(BYGGR, await stage.get(made)) == (3, False)
+        await stage.step(seconds=7)  # the call that was made is repeated as it was
+        assert stage.told == [*called, left]
+        await stage.happen(2)
+        await pool.execute("DELETE FROM inbound_messages")
+        assert await stage.webhooks.waiting(BYGGR, await stage.get(made)) == (0, False)
+        assert await stage.step(seconds=1) == 0
+        await stage.happen(1)
+        assert await stage.step() == 1
+        assert stage.told == [*called, left, *await stage.feed()]
+
+
+async def test_more_messages_than_are_counted_are_waiting(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("utskick.store.messages.inbound_feed.LOOK", 3)
+    async with staged(database, WebhookKind.INBOUND) as stage:
+        found = await stage.get(await stage.add())
+        await stage.happen(3)
+        assert await stage.webhooks.waiting(BYGGR, found) == (3, False)
+        await stage.happen(1)
+        assert await stage.webhooks.waiting(BYGGR, found) == (3, True)

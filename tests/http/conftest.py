@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -14,10 +15,13 @@ from typing import Any
 import aiohttp
 import pytest
 import uvicorn.server
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.http import tokens
 from tests.http.answers import Declared
 from utskick import bootstrap
+from utskick.channels.digital_mail import key_pair
+from utskick.sandbox.push import server as push_server
 from utskick.store.database import Database
 
 
@@ -110,6 +114,15 @@ class Client:
             f"{self.running.viewer_url}/ledger", params={"channel": channel, "recipient": recipient}
         ) as answer:
             return list((await answer.json())["entries"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keys_read_once() -> Iterator[None]:
+    """Reading an RSA key takes some 40 ms, and each service reads the same seven."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (key_pair, push_server):
+            patch.setattr(module, "load_pem_private_key", cache(load_pem_private_key))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -39,8 +39,10 @@ class Receiver:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """Of the calls that were answered with success, in the order in which they came."""
-        return [event for call in self.taken for event in call["data"]["events"]]
+        """Events, or inbound messages, of the calls that were answered with success, in the order in
+        which they came."""
+        members = {"delivery.events": "events", "inbound.messages": "messages"}
+        return [event for call in self.taken for event in call["data"][members[call["type"]]]]
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         body, headers = await request.read(), dict(request.headers)

@@ -3,6 +3,8 @@ ours."""
 
 from __future__ import annotations
 
+import re
+
 from tests.http.conftest import Client
 from tests.http.examples import EXAMPLES
 from tests.http.wire.test_validators import violations
@@ -28,6 +30,50 @@ async def test_a_method_that_an_address_does_not_take_is_told_with_all_that_it_d
         ), path
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert set(answer.headers["Allow"].split(", ")) == allowed, path
+
+
+async def test_every_path_has_its_own_methods_and_no_others(client: Client) -> None:
+    """A path without placeholders is not also what one with placeholders is."""
+    document = (await client.get("/openapi.json")).json
+    wrong = []
+    for path, item in document["paths"].items():
+        own = {method.upper() for method in item}
+        own |= {"HEAD"} if "GET" in own else set()
+        at = re.sub(r"\{\w+\}", PARTY, path.replace("{municipalityId}", "2281"))
+        for method in ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE"):
+            answer = await client.call(method, at) if method not in own else None
+            if answer is None:
+                continue
+            allowed = set(answer.headers.get("Allow", "").split(", "))
+            if (answer.status, allowed) != (405, own):
+                wrong.append((method, path, answer.status, allowed))
+    assert wrong == []
+    for method in ("PUT", "PATCH"):
+        for path in ("/nowhere", "/2281/nowhere", "/2281/sms/x/y/z"):
+            assert (await client.call(method, path)).status == 404, path
+
+
+async def test_every_json_answer_ends_with_a_line_feed(client: Client) -> None:
+    """For those who read it in a terminal."""
+    sent = await client.post("/2281/sms", EXAMPLES["SmsRequest"])
+    batch = await client.post("/2281/sms/batch?async=true", EXAMPLES["SmsBatchRequest"])
+    for answer in (
+        sent,
+        batch,
+        await client.get(f"/2281/status/batch/{batch.json['batchId']}"),
+        await client.get(f"/2281/status/messages/{sent.json['messageId']}"),
+        await client.get(f"/2281/conversation-history/{PARTY}"),
+        await client.get("/2281/users/joe01doe/messages"),
+        await client.get("/2281/statistics"),
+        await client.get("/health/ready"),
+        await client.get("/nowhere"),
+        await client.get("/2281/sms"),
+        await client.post("/2281/sms", {}),
+        await client.get("/2281/sms", Authorization="Bearer x"),
+        await client.get("/2281/statistics", Authorization="Bearer x"),
+    ):
+        assert answer.text.endswith("}\n") or answer.text.endswith("]\n"), answer.text[-80:]
+        assert not answer.text.endswith("\n\n")
 
 
 async def test_head_is_get_without_the_body(client: Client) -> None:

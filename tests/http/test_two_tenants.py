@@ -19,8 +19,11 @@ from hypothesis import strategies as st
 from tests.http.conftest import Answer, Client, serving
 from tests.http.test_tenants import OURS, THEIRS, guarded, later
 from tests.http.tokens import client_of, fetched
+from utskick.domain.clock import utc_now
+from utskick.domain.inbound import InboundPart
 from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.database import Database
+from utskick.store.messages.inbound import InboundPlace, InboundRows
 
 CANARY: Final = "Hemlig"
 NUMBER, MAIL, LEGAL_ID, TOKEN = "+46701740605", "hemlig@example.se", "190001018100", "Hemlig-token"
@@ -175,6 +178,12 @@ class Stage:
             )
         ).json
         await self.made(
+            "POST", "/webhooks", {"url": "http://127.0.0.1:9/hemlig", "events": "inbound"}
+        )
+        reply = InboundPart(NUMBER, "71456", "Hemligt")
+        await InboundRows(self.database).keep(InboundPlace(OURS, "SMS", "smpp"), reply, utc_now())
+        replied = await self.database.pool.fetchval("SELECT id FROM inbound_messages")
+        await self.made(
             "PUT", "/configuration/email", {"sender": {"name": "Hemligt AB", "address": MAIL}}
         )
         await self.made(
@@ -183,7 +192,7 @@ class Stage:
         ids = [place(made) for made in (setting, friends, delegate, device, hold)]
         filters = (await self.client.get(f"/{OURS}/delegates/{ids[2]}")).json["filters"]
         self.known = {
-            "id": [*ids, hook["id"]],
+            "id": [*ids, hook["id"], str(replied)],
             "filterId": [filters[0]["id"]],
             "partyId": [party, agent],
             "personId": [party],

@@ -15,7 +15,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "auth": ("auth/*.py",),
     "domain": ("domain/*.py",),
     "sms": ("channels/sms/*.py",),
-    "preflight": ("channels/snail_mail/preflight*.py",),
+    "preflight": ("pdf/*.py",),
 }
 
 #: Left out: what only starts up, waits or logs, whose tests take a minute or more.
@@ -36,7 +36,10 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         "engine/retry.py",
         ("tests/engine/test_retry.py", "tests/engine/test_uncertain_deliveries.py"),
     ),
-    ("engine/readiness.py", ("tests/http/messages/test_hand_overs.py",)),
+    (
+        "engine/readiness.py",
+        ("tests/http/messages/test_hand_overs.py", "tests/http/messages/test_illness.py"),
+    ),
     ("engine/hand_overs.py", ("tests/http/messages/test_hand_overs.py",)),
     (
         "engine/intake.py",
@@ -48,6 +51,9 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "tests/engine/test_uncertain_deliveries.py",
             "tests/http/messages/test_uncertain.py",
             "tests/http/messages/test_send.py",
+            "tests/http/messages/test_admission.py",
+            "tests/http/messages/test_messages.py",
+            "tests/http/messages/test_illness.py",
         ),
     ),
     (
@@ -62,6 +68,10 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("store/messages/print_batches.py", ("tests/http/messages/test_letter.py",)),
     ("store/messages/deliveries.py", ("tests/http/test_vault.py", _MACHINE)),
     ("store/messages/contents.py", ("tests/http/messages/test_send.py",)),
+    (
+        "store/messages/inbound*.py",
+        ("tests/http/events/test_inbound.py", "tests/http/events/test_inbound_webhooks.py"),
+    ),
     (
         "store/messages/idempotency.py",
         ("tests/http/messages/test_idempotency.py",),
@@ -92,14 +102,8 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
             "tests/http/messages/test_send.py",
         ),
     ),
-    ("channels/sms/*", ("tests/channels/sms",)),
-    (
-        "channels/snail_mail/*",
-        (
-            "tests/channels/snail_mail/test_preflight.py",
-            "tests/channels/snail_mail/test_handover.py",
-        ),
-    ),
+    ("channels/sms/*", ("tests/channels/sms", "tests/channels/test_concerns.py")),
+    ("pdf/*", ("tests/pdf", "tests/channels/snail_mail/test_handover.py")),
 )
 
 

@@ -15,6 +15,7 @@ from tests.channels.sms import smsc
 from tests.channels.snail_mail.stage import files
 from tests.contracts.provider import SECRET
 from tests.http.pdf import encoded
+from tests.http.receiver import receiving
 from tests.journeys.conftest import SetUp
 from tests.journeys.process import API, SERVE, WORKER
 from tests.journeys.stage import Stage, eventually
@@ -222,6 +223,44 @@ async def test_an_sms_is_delivered_when_the_message_centre_says_so(
         await stage.wait_for_lifecycle(delivered.delivery_id, "delivered", 20)
         await stage.wait_for_lifecycle(refused.delivery_id, "failed", 20)
         assert [each["status"] for each in centre.of("deliver_sm_resp")] == [0]
+
+
+async def test_a_persons_answers_are_told_to_the_municipality_of_their_number(
+    set_up: SetUp,
+) -> None:
+    stage = await set_up()
+    with MessageCentre() as centre:
+        centre.uses += 1
+        account = smsc.settings(
+            centre.port, security="tls", ca_file=str(centre.ca_file), response_timeout=5
+        )
+        variables = stage.environment.variables(
+            {"sms": {"sender": "Utskick", "accounts": {"smpp": account}}},
+            WEBHOOKS='{"networks": ["127.0.0.0/8"]}',
+            INBOUND='{"numbers": {"71456": "2262"}}',
+        )
+        await stage.stop_api()
+        await stage.start(SERVE, variables)
+        await stage.wait_until_live()
+        async with receiving() as theirs, receiving() as others:
+            for place, receiver in (("2262", theirs), ("2281", others)):
+                wanted = {"url": receiver.url, "events": "inbound"}
+                made = await stage.call("POST", f"/{place}/webhooks", wanted, x_origin="Byggr")
+                assert made.status == 201, made
+                receiver.secrets.append(made.body["secret"])
+            sms = {"mobileNumber": "+46701740602", "message": "Hej"}
+            assert (await stage.post("sms?async=true", sms)).status == 201
+            told = await theirs.until(4, 20)
+            texts = []
+            for message in told:
+                found = await stage.call("GET", f"/2262/inbound-messages/{message['id']}")
+                assert (found.body["sender"], message["recipient"]) == ("+46701740602", "71456")
+                texts.append(found.body["text"])
+            written = {"Ja tack {€} åäö", "Да, å ä ö", "början slut å", "Som last: ö"}
+            assert (set(texts), len(texts)) == (written, 4)
+            listed = await stage.call("GET", "/2262/inbound-messages")
+            assert [each["id"] for each in listed.body["messages"]] == [m["id"] for m in told]
+            assert not others.raw
 
 
 async def test_an_sms_of_several_parts_is_delivered_when_all_parts_are(set_up: SetUp) -> None:

@@ -21,12 +21,14 @@ from utskick.domain.channel import Plan, Priority
 from utskick.domain.clock import utc_now
 from utskick.domain.delivery import LIFETIME, Move
 from utskick.domain.ids import new_id
+from utskick.domain.inbound import InboundPart
 from utskick.domain.message import Caller, Key, NumberedRequest, Replay
 from utskick.domain.outcome import Reason
 from utskick.domain.receipt import Receipt, Report
 from utskick.domain.recipient import Recipient
 from utskick.domain.retention import RetentionRule
 from utskick.domain.status import Status
+from utskick.domain.webhook import WebhookKind
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.store.administration.audit import Audit
 from utskick.store.administration.maintenance import MaintenanceRows
@@ -42,6 +44,7 @@ from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.deliveries import ClaimedDelivery, Deliveries
 from utskick.store.messages.follow_ups import FollowUps
 from utskick.store.messages.idempotency import IdempotencyKeys
+from utskick.store.messages.inbound import InboundPlace, InboundRows
 from utskick.store.messages.print_batches import GatheredLetter, PrintBatches
 from utskick.store.messages.receipts import Arrival, ReceiptRows, SettledAttempt
 from utskick.store.messages.settlement import Settlement
@@ -50,6 +53,7 @@ from utskick.store.retention.sweep import Retention, Sweep
 
 MID: Final = "2281"
 ORIGIN: Final = "Byggr"
+REPLIES: Final = "Svar"
 HIGH: Final = ("sms:high", "sms:normal", "sms:bulk", "snail_mail:high")
 TYPES: Final = {"sms": "SMS", "email": "EMAIL", "snail_mail": "SNAIL_MAIL"}
 PATIENCE: Final = timedelta(seconds=30)
@@ -88,6 +92,10 @@ u AS (INSERT INTO audit_entries (municipality_id, at, action, subject)
     SELECT place, at, 'send', '{}' FROM n),
 k AS (INSERT INTO idempotency_keys (municipality_id, key, digest, batch_id, created_at)
     SELECT place, 'old' || i, '', batch, now() FROM n),
+i AS (INSERT INTO inbound_messages (id, municipality_id, message_type, account, recipient,
+        sender_key, sender, body, missing, stop, received_at)
+    SELECT uuidv7(), place, 'SMS', 'old', '71456', uuid_send(message), '', '', 0, false, at
+    FROM n),
 f AS (INSERT INTO attachments (municipality_id, digest, size, data, created_at)
     SELECT place, uuid_send(message), 1, '', at FROM n),
 p AS (INSERT INTO print_batches (id, municipality_id, channel, batch_id, sequence, closes_itself,
@@ -338,7 +346,7 @@ class Flow:
         await step("receipts overdue", 1, lambda: self.receipts.overdue(now, nobody, 100))
         await step("receipts given up", 1, lambda: self.receipts.give_up(now - LIFETIME))
         await step("keys forgotten", 1, lambda: self.keys.forget(now))
-        await step("numbering", 1, lambda: Numbering(database).mend())
+        await step("numbering", 3, lambda: Numbering(database).mend())
         await step("tallies", 80, Tallies(database).keep_up)
         await step("audit", 80, Audit(database).link)
         rescue = self.upkeep.rescue
@@ -363,12 +371,42 @@ class Flow:
             await self.settle(found.begun("link"), claimed[0])
         now = utc_now() + timedelta(minutes=2)
         await step("feed", 1, lambda: Feed(database).now())
-        [row] = await step("webhooks claimed", 1, lambda: calls.claim(now, 10, [], 4))
+        other = [Owner(MID, REPLIES)]
+        [row] = await step("webhooks claimed", 1, lambda: calls.claim(now, 10, other, 4))
         claimed_hook = calls.read(row, now)
         made = await step("webhook call made", 80, lambda: calls.make(claimed_hook, now))
         assert made is not None
         assert made.call is not None
         await step("webhook called", 1, lambda: calls.succeeded(made, made.call, now))
+        await calls.release(made, now - timedelta(hours=1))
+        await self.telling_replies(calls)
+
+    async def telling_replies(self, calls: WebhookCalls) -> None:
+        """Call a webhook of inbound messages that has been told of all but one."""
+        step, database, webhooks = self.counted.step, self.database, Webhooks(self.database)
+        owner, now = Owner(MID, REPLIES), utc_now()
+        if not await webhooks.listed(owner):
+            wanted = WebhookDefinition("https://example.se", (), None, WebhookKind.INBOUND)
+            assert await webhooks.add(owner, wanted, audited(MID, at=now))
+        await database.pool.execute(
+            "UPDATE webhooks SET tx = utskick_complete_tx(), event_id = 0 WHERE origin = $1",
+            REPLIES,
+        )
+        part = InboundPart("+46701740605", "71456", "Ja")
+        await InboundRows(database).keep(InboundPlace(MID, "SMS", "smpp"), part, now)
+        now = utc_now() + timedelta(minutes=2)
+        other = [Owner(MID, ORIGIN)]
+        [row] = await step("webhook of replies claimed", 1, lambda: calls.claim(now, 10, other, 4))
+        found = calls.read(row, now)
+        made = await step("webhook call of replies made", 1, lambda: calls.make(found, now))
+        assert made is not None
+        assert made.call is not None
+        [webhook] = await webhooks.listed(owner)
+        assert await step("replies waiting", 1, lambda: webhooks.waiting(owner, webhook)) == (
+            1,
+            False,
+        )
+        await calls.succeeded(made, made.call, now)
         await calls.release(made, now - timedelta(hours=1))
 
 

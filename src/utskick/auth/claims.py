@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from utskick.auth.claim_path import claim_at
 from utskick.auth.settings import IssuerSection
 
 
@@ -29,11 +31,15 @@ class AccessGrant:
 #: Claim of the embedded issuer: which form of answers the client takes.
 CONTRACT: Final = "contract"
 STRICT: Final = "strict"
-_CLIENT: Final = ("client_id", "azp", "sub")
-_SCOPE: Final = ("scope", "scp", "roles")
-#: Claims that occur only in ID tokens (OpenID Connect Core sections 2 and 3.3.2.11).
-_OF_ID_TOKENS: Final = ("nonce", "at_hash", "c_hash")
+_CLIENT: Final = (("client_id",), ("azp",), ("sub",))
+_SCOPE: Final = (("scope",), ("scp",), ("roles",))
+#: Claims that occur only in ID tokens (OpenID Connect Core sections 3.1.3.6 and 3.3.2.11).
+_OF_ID_TOKENS: Final = ("at_hash", "c_hash")
+#: Claims that an access token has and an ID token has not (RFC 9068 section 2.2, RFC 8693 4.2).
+_OF_ACCESS_TOKENS: Final = ("client_id", "scope", "scp")
 _LONGEST: Final = 255
+#: Municipality codes have four digits, of which the first may be 0 (SCB, Län och kommuner).
+_CODE_LIMIT: Final = 10_000
 
 
 class InvalidClaims(ValueError):
@@ -42,7 +48,7 @@ class InvalidClaims(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Names of an issuer's claims.
+    """Paths of an issuer's claims.
 
     ``client``, ``scope``: alternatives in order. ``municipalities``: fixed for all tokens, instead
     of a claim. ``mapping``: scopes by the issuer's scope. ``realm``: suffix of its client ids; None
@@ -50,10 +56,10 @@ class Claims:
     another issuer that get exactly the contract's answers; the embedded one has a claim for it.
     """
 
-    client: tuple[str, ...] = _CLIENT
-    municipality: str = "municipalities"
+    client: tuple[tuple[str, ...], ...] = _CLIENT
+    municipality: tuple[str, ...] = ("municipalities",)
     municipalities: frozenset[str] | None = None
-    scope: tuple[str, ...] = _SCOPE
+    scope: tuple[tuple[str, ...], ...] = _SCOPE
     mapping: Mapping[str, tuple[str, ...]] | None = None
     realm: str | None = None
     strict: frozenset[str] = frozenset()
@@ -70,23 +76,21 @@ class Claims:
             frozenset(issuer.strict_clients),
         )
 
-    def grant(self, payload: Mapping[str, Any]) -> AccessGrant:
-        """Map a payload whose signature and times are verified. Raises ``InvalidClaims``."""
-        if payload.get("typ", "Bearer") != "Bearer" or any(
-            name in payload for name in _OF_ID_TOKENS
-        ):
+    def grant(self, payload: Mapping[str, Any], *, typed: bool = True) -> AccessGrant:
+        """Map a payload whose signature and times are verified. Raises ``InvalidClaims``.
+
+        ``typed``: the header names a type that access tokens have.
+        """
+        if not _is_access_token(payload, typed):
             raise InvalidClaims("this is not an access token")
-        client = next(
-            (value for name in self.client if (value := _at(payload, name)) is not None), None
-        )
+        client = _first(payload, self.client)
         if (
             not isinstance(client, str)
             or not client.isprintable()
             or not 1 <= len(client) <= _LONGEST
         ):
-            raise InvalidClaims(
-                f"the token does not identify its client ({' or '.join(self.client)})"
-            )
+            names = " or ".join(".".join(path) for path in self.client)
+            raise InvalidClaims(f"the token does not identify its client ({names})")
         if self.realm is not None:
             strict = client in self.strict
             client = f"{client}@{self.realm}"
@@ -104,13 +108,10 @@ class Claims:
     def _municipalities(self, payload: Mapping[str, Any]) -> frozenset[str]:
         if self.municipalities is not None:
             return self.municipalities
-        return frozenset(_words(_at(payload, self.municipality)))
+        return frozenset(_codes(claim_at(payload, self.municipality)))
 
     def _scopes(self, payload: Mapping[str, Any]) -> frozenset[str]:
-        value = next(
-            (value for name in self.scope if (value := _at(payload, name)) is not None), None
-        )
-        words = _words(value)
+        words = _words(_first(payload, self.scope))
         if self.mapping is None:
             return frozenset(words)
         return frozenset(scope for word in words for scope in self.mapping.get(word, ()))
@@ -126,22 +127,42 @@ def _thumbprint(payload: Mapping[str, Any]) -> str | None:
     return thumbprint
 
 
-def _at(payload: Mapping[str, Any], name: str) -> Any:
-    """Return a claim by its name or by its path into others (``realm_access.roles``)."""
-    if name in payload:
-        return payload[name]
-    value: Any = payload
-    for part in name.split("."):
-        if not isinstance(value, dict) or part not in value:
-            return None
-        value = value[part]
-    return value
+def _is_access_token(payload: Mapping[str, Any], typed: bool) -> bool:
+    """Return whether the payload is that of an access token.
+
+    Keycloak names the type in ``typ`` (before version 25 its access tokens of users have a
+    ``nonce`` too), Amazon Cognito in ``token_use``, without a type in the header. Of what names
+    none anywhere, the claims decide.
+    """
+    if any(name in payload for name in _OF_ID_TOKENS):
+        return False
+    if "typ" in payload:
+        return bool(payload["typ"] == "Bearer")
+    if "token_use" in payload:
+        return bool(payload["token_use"] == "access")  # noqa: S105 - a type, no password
+    if "nonce" in payload:
+        return False
+    return typed or any(name in payload for name in _OF_ACCESS_TOKENS)
+
+
+def _first(payload: Mapping[str, Any], paths: Iterable[tuple[str, ...]]) -> Any:
+    """Return the claim of the first path that has one."""
+    return next((v for path in paths if (v := claim_at(payload, path)) is not None), None)
+
+
+def _codes(value: Any) -> list[str]:
+    """Read municipality codes: one or a list, as numbers or as texts with commas or blanks."""
+    if isinstance(value, list):
+        return [code for each in value if not isinstance(each, list) for code in _codes(each)]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _CODE_LIMIT:
+        return [f"{value:04d}"]
+    return [code for code in re.split(r"[,\s]+", value) if code] if isinstance(value, str) else []
 
 
 def _words(value: Any) -> list[str]:
     """Split a string at spaces, or return the strings of a list; empty for anything else."""
     if isinstance(value, str):
-        return value.split(" ")
+        return value.split()
     if isinstance(value, list):
         return [word for word in value if isinstance(word, str)]
     return []

@@ -53,13 +53,11 @@ def verify(
     """Verify an assertion for one of ``audiences``. Raises ``InvalidAssertion``."""
     try:
         header = jwt.get_unverified_header(text)
-        key = read_set(public_keys).get(str(header.get("kid")))
-        if (
-            key is None
-            or header.get("alg") not in ALGORITHMS
-            or header.get("alg") not in key.algorithms
-            or "crit" in header
-        ):
+        kid, algorithm = header.get("kid"), str(header.get("alg"))
+        if algorithm not in ALGORITHMS or "crit" in header or not isinstance(kid, str | None):
+            raise InvalidAssertion
+        key = read_set(public_keys).find(kid, algorithm)
+        if key is None or algorithm not in key.algorithms:
             raise InvalidAssertion
         payload = jwt.decode(
             text,

@@ -6,6 +6,7 @@ They are refreshed every hour, and when a token has an unknown key.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from utskick.auth.jwks import VerifyingKey, read_set
+from utskick.auth.jwks import KeySet, VerifyingKey, read_set
 from utskick.auth.settings import IssuerSection, is_secure
 from utskick.domain.errors import IssuerAway
 from utskick.domain.outcome import Sent
@@ -58,28 +59,41 @@ class RemoteKeys:
         self._clock = clock
         timeouts = Timeouts(issuer.connect_timeout, issuer.read_timeout)
         self._wire = HttpClient(concurrency=issuer.concurrency, timeouts=timeouts, tls=issuer.tls)
-        self._keys: dict[str, VerifyingKey] | None = None
+        self._keys: KeySet | None = None
         self._tried_at = -AGE
         self._read_at = -AGE
-        self._refreshing: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[bool] | None = None
 
-    async def find(self, kid: str) -> VerifyingKey | None:
-        """Return the key, without waiting for the hourly refresh if it is known."""
-        known = (self._keys or {}).get(kid)
-        now = self._clock()
+    async def find(
+        self, kid: str | None, algorithm: str, failed: VerifyingKey | None = None
+    ) -> VerifyingKey | None:
+        """Return the key, without waiting for the hourly refresh if it is known.
+
+        That there is none is only said when the issuer has just been asked for its keys. Raises
+        ``IssuerAway`` where that was not possible, or is too soon after the last time.
+        """
+        if failed is not None and self._keys is not None and kid in self._keys.named:
+            return None
+        known, now = self._known(kid, algorithm, failed), self._clock()
         if (known is None or now - self._read_at >= AGE) and now - self._tried_at >= PAUSE:
             self._tried_at = now
             self._refreshing = asyncio.create_task(self._refresh())
         if known is not None:
             return known
-        if self._refreshing is not None:
-            await asyncio.shield(self._refreshing)
-        if self._keys is None:
+        running = self._refreshing
+        if running is None or running.done() or not await asyncio.shield(running):
+            wait = max(1, math.ceil(self._tried_at + PAUSE - self._clock()))
             raise IssuerAway(
                 "the keys of the token's issuer are not available; try again later",
-                headers={"Retry-After": "30"},
+                headers={"Retry-After": str(wait)},
             )
-        return self._keys.get(kid)
+        return self._known(kid, algorithm, failed)
+
+    def _known(
+        self, kid: str | None, algorithm: str, failed: VerifyingKey | None
+    ) -> VerifyingKey | None:
+        found = self._keys.find(kid, algorithm) if self._keys is not None else None
+        return None if found is not None and found is failed else found
 
     async def close(self) -> None:
         if self._refreshing is not None:
@@ -87,7 +101,7 @@ class RemoteKeys:
             await asyncio.gather(self._refreshing, return_exceptions=True)
         await self._wire.close()
 
-    async def read(self) -> dict[str, VerifyingKey]:
+    async def read(self) -> KeySet:
         """Fetch the usable keys. Raises ``KeysUnavailable``."""
         url = self._issuer.jwks_url or await self._discovered()
         try:
@@ -103,16 +117,19 @@ class RemoteKeys:
             )
         return keys
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> bool:
+        """Read the keys anew. False: they cannot be read, and the old ones stay."""
         try:
             self._keys, self._read_at = await self.read(), self._clock()
+            return True
         except KeysUnavailable as fault:
             log.warning(
                 "issuer-keys-unreadable",
                 issuer=self._issuer.name,
                 why=fault.why.value,
-                kept=len(self._keys or {}),
+                kept=len(self._keys or ()),
             )
+            return False
 
     async def _discovered(self) -> str:
         """Return ``jwks_uri`` of the metadata issued by this very issuer (RFC 8414 section 3.3)."""
@@ -154,6 +171,7 @@ def _named(issuer: object) -> str:
 
 def _metadata_urls(issuer: str) -> Iterator[str]:
     """Iterate over metadata addresses (OpenID Connect Discovery 4, RFC 8414 section 3.1)."""
+    issuer = issuer.rstrip("/")
     parts = urlsplit(issuer)
     yield f"{issuer}/.well-known/openid-configuration"
     yield f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{parts.path}"

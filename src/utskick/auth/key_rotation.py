@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from utskick.auth.jwks import VerifyingKey, read_set
+from utskick.auth.jwks import KeySet, VerifyingKey, read_set
 from utskick.domain.clock import Clock
 from utskick.domain.ids import new_id
 from utskick.store.administration.signing_keys import SigningKey, SigningKeys
@@ -58,7 +58,7 @@ class TokenSigner:
         self._store = keys
         self._clock = clock
         self._keys: Sequence[SigningKey] = ()
-        self._public: Mapping[str, VerifyingKey] = {}
+        self._public = KeySet()
         self._read_at: datetime | None = None
 
     async def sign(self, payload: Mapping[str, Any], kind: str) -> str:
@@ -71,13 +71,18 @@ class TokenSigner:
             dict(payload), _private(key.private), ALGORITHM, {"kid": key.id, "typ": kind}
         )
 
-    async def find(self, kid: str) -> VerifyingKey | None:
+    async def find(
+        self, kid: str | None, algorithm: str, failed: VerifyingKey | None = None
+    ) -> VerifyingKey | None:
+        """Return the key of a token; its own tokens all name one."""
+        if kid is None or failed is not None:
+            return None
         await self._current()
-        if kid not in self._public and (
+        if kid not in self._public.named and (
             self._read_at is None or self._clock() - self._read_at >= _PAUSE
         ):
             await self._read()
-        return self._public.get(kid)
+        return self._public.find(kid, algorithm)
 
     async def published(self) -> dict[str, Any]:
         """Return the JWK set to publish."""

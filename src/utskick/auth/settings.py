@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from utskick.auth.claim_path import ClaimPath
 from utskick.outgoing.address_guard import is_this_machine
-from utskick.outgoing.settings_types import Address, HttpPeer, NonEmpty, Section
+from utskick.outgoing.settings_types import Address, ExactAddress, HttpPeer, NonEmpty, Section
 from utskick.settings import Municipality
+
+_SANDBOX_TOKEN_SECONDS: Final = 3600
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
 
@@ -20,6 +23,10 @@ def _secure(text: str) -> str:
     if not is_secure(text):
         raise ValueError("must be an https address (http only on this machine)")
     return text
+
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 def is_secure(url: str) -> bool:
@@ -35,28 +42,34 @@ def is_secure(url: str) -> bool:
 
 
 SecureAddress = Annotated[Address, AfterValidator(_secure)]
+ExactSecureAddress = Annotated[ExactAddress, AfterValidator(_secure)]
+#: What the audience of an access token is compared with: one, or any of several.
+Audiences = Annotated[tuple[NonEmpty, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class IssuerSection(HttpPeer):
-    """An external issuer. ``url``: its ``iss`` and the base of its metadata.
+    """An external issuer. ``url``: its ``iss``, exactly as written, and the base of its metadata.
 
     Metadata: OpenID Connect Discovery or RFC 8414. ``jwks_url``: for an issuer without metadata.
-    ``client_claim``: default ``client_id``, else ``azp``, else ``sub``. ``municipalities``: fixed
-    for all its tokens, instead of a claim. ``scope_claim``: default ``scope``, else ``scp``, else
-    ``roles``. ``scopes``: maps its scopes to ours; unmapped ones are ignored. Nested claims are
-    named with dots. ``label``: suffix of its client ids (``bygg@kommun``), which keeps the clients
-    of different issuers apart. ``strict_clients``: ids of its clients that get exactly the members
-    and words of the contract (docs/contract.md).
+    ``audience``: one, or a list of which the token must have one. ``audience_claim``: where an
+    issuer has no ``aud`` in its access tokens (Amazon Cognito: ``client_id``). ``client_claim``:
+    default ``client_id``, else ``azp``, else ``sub``. ``municipalities``: fixed for all its
+    tokens, instead of a claim. ``scope_claim``: default ``scope``, else ``scp``, else ``roles``.
+    ``scopes``: maps its scopes to ours; unmapped ones are ignored. Claims are named as
+    ``ClaimPath`` says. ``label``: suffix of its client ids (``bygg@kommun``), which keeps the
+    clients of different issuers apart. ``strict_clients``: ids of its clients that get exactly the
+    members and words of the contract (docs/contract.md).
     """
 
-    url: SecureAddress
+    url: ExactSecureAddress
     issuer: NonEmpty | None = None
-    jwks_url: SecureAddress | None = None
-    audience: NonEmpty | None = None
-    client_claim: NonEmpty | None = None
-    municipality_claim: NonEmpty = "municipalities"
+    jwks_url: ExactSecureAddress | None = None
+    audience: Audiences | None = None
+    audience_claim: ClaimPath = ("aud",)
+    client_claim: ClaimPath | None = None
+    municipality_claim: ClaimPath = ("municipalities",)
     municipalities: tuple[Municipality, ...] | None = Field(None, min_length=1)
-    scope_claim: NonEmpty | None = None
+    scope_claim: ClaimPath | None = None
     scopes: dict[str, tuple[str, ...]] | None = None
     label: Annotated[str, Field(pattern=r"^[^@\s]{1,255}$")] | None = None
     strict_clients: tuple[NonEmpty, ...] = ()
@@ -70,15 +83,20 @@ class IssuerSection(HttpPeer):
     @property
     def realm(self) -> str:
         """Suffix of its client ids: ``label``, else its address without the scheme."""
-        return self.label or re.sub(r"\Ahttps?://|@|\s", "", self.name)
+        return self.label or re.sub(r"\Ahttps?://|@|\s|/+\Z", "", self.name)
+
+    @property
+    def metadata_url(self) -> str:
+        """Address of its metadata (OpenID Connect Discovery section 4.1)."""
+        return f"{self.url.rstrip('/')}/.well-known/openid-configuration"
 
 
 class AuthSection(Section):
     """Section ``[auth]``.
 
     ``mode``: whose tokens are accepted; ``off`` disables authentication. ``issuer``: public address
-    of the embedded issuer. ``certificate_header``: header in which a proxy passes the thumbprint of
-    the client certificate (RFC 8705 section 3.1).
+    of the embedded issuer, ``token_seconds``: lifetime of its tokens. ``certificate_header``:
+    header in which a proxy passes the thumbprint of the client certificate (RFC 8705 section 3.1).
     """
 
     mode: Literal["embedded", "external", "both", "off"] = "embedded"
@@ -119,3 +137,9 @@ class AuthSection(Section):
     def foreign(self) -> bool:
         """Whether tokens of external issuers are accepted."""
         return self.mode in ("external", "both")
+
+    def in_sandbox(self) -> AuthSection:
+        """Return it with tokens that last an hour, unless their lifetime is set."""
+        if "token_seconds" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"token_seconds": _SANDBOX_TOKEN_SECONDS})

@@ -18,7 +18,7 @@ from utskick.store.administration.clients import Clients
 from utskick.store.administration.signing_keys import SigningKeys
 from utskick.store.database import Database
 
-_EMBEDDED = Claims(client=("client_id",), scope=("scope",))
+_EMBEDDED = Claims(client=(("client_id",),), scope=(("scope",),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,17 @@ async def opened(
             issuer = EmbeddedIssuer(
                 section, section.issuer or api_url, Clients(database), signing, clock
             )
-            trusted.append(TrustedIssuer(issuer.name, section.audience, _EMBEDDED, signing))
+            trusted.append(TrustedIssuer(issuer.name, (section.audience,), _EMBEDDED, signing))
         for foreign in section.issuers:
             keys = RemoteKeys(foreign)
             stack.push_async_callback(keys.close)
             trusted.append(
                 TrustedIssuer(
-                    foreign.name, foreign.audience or section.audience, Claims.of(foreign), keys
+                    foreign.name,
+                    foreign.audience or (section.audience,),
+                    Claims.of(foreign),
+                    keys,
+                    foreign.audience_claim,
                 )
             )
         token_urls = [issuer.token_url] if issuer is not None else []
@@ -68,11 +72,7 @@ async def opened(
             _advice(token_urls, [i.name for i in section.issuers]),
             certificate_header=section.certificate_header,
         )
-        discovery = (
-            f"{section.issuers[0].url}/.well-known/openid-configuration"
-            if section.issuers
-            else None
-        )
+        discovery = section.issuers[0].metadata_url if section.issuers else None
         yield Access(authenticator, issuer, discovery)
 
 

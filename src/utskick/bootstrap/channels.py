@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
@@ -27,14 +27,15 @@ from utskick.domain.inbound import InboundPart
 from utskick.domain.receipt import Keep, Receipt
 from utskick.domain.retention import RetentionRule
 from utskick.domain.validators import told
-from utskick.engine.inbound import InboundMessages
+from utskick.engine.inbound import InboundMessages, NumberOwners
 from utskick.engine.receipts import Receipts
 from utskick.outgoing.address_guard import AddressPolicy, Network
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import sections
 from utskick.settings import LimitsSection, RetentionSection, Settings
 from utskick.store.administration.configuration import Rows
-from utskick.store.database import Database
+from utskick.store.database import PASSING, Database
+from utskick.store.events.transaction_numbers import Numbering
 
 #: A table of units that is not a section: its rules are rows of their own kind.
 _RETENTION = "retention"
@@ -174,7 +175,8 @@ async def opened(
 ) -> AsyncIterator[ChannelSetup]:
     """Start the channels and follow the configuration. Raises ``SettingsFault``.
 
-    ``sends``: whether this process sends. One that does not opens no sessions with providers.
+    ``sends``: whether this process sends. One that does not opens no sessions with providers. What
+    sessions bring is numbered as they open, after a restore only once the numbers are mended.
     """
     async with open_directory(settings, database) as people:
         kinds = kinds_of(settings, place)
@@ -182,9 +184,10 @@ async def opened(
         channels = channels_of(kinds, tables, people.neighbours)
         receipts = Receipts(database, channels, database.clock)
         if sends:
-            inbound = InboundMessages(
-                database, channels, database.clock, settings.default_municipality
-            )
+            with suppress(*PASSING):  # maintenance does it again
+                await Numbering(database).mend()
+            owners = NumberOwners(settings.default_municipality, settings.inbound.numbers)
+            inbound = InboundMessages(database, channels, database.clock, owners)
             connect_sessions(channels, receipts, inbound)
         watch = ConfigurationWatcher(database, kinds, tables, channels.values())
         async with started(channels), watch.running():

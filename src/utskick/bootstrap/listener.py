@@ -19,14 +19,25 @@ from utskick.sandbox.addresses import HOST
 from utskick.settings import Settings
 
 
-def stop_signal() -> asyncio.Event:
+class StopSignal(asyncio.Event):
+    """Event of SIGTERM or SIGINT; ``interrupted``: the first of them was SIGINT (Ctrl-C)."""
+
+    interrupted = False
+
+    def receive(self, number: int) -> None:
+        if not self.is_set():
+            self.interrupted = number == signal.SIGINT
+        self.set()
+
+
+def stop_signal() -> StopSignal:
     """Return an event set at SIGTERM or SIGINT.
 
     Called before anything is started, so that a stop during the start is noticed.
     """
-    loop, wanted = asyncio.get_running_loop(), asyncio.Event()
+    loop, wanted = asyncio.get_running_loop(), StopSignal()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, wanted.set)
+        loop.add_signal_handler(number, wanted.receive, number)
     return wanted
 
 

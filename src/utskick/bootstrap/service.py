@@ -201,10 +201,11 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
     """Open the parts that only the API needs, and build the context of its endpoints."""
     journal = journal_of(settings)
     stack.callback(journal.close)
+    auth = settings.section("auth")
+    if in_sandbox(settings):
+        auth = auth.in_sandbox()
     return ApiContext(
-        access=await stack.enter_async_context(
-            access.opened(settings.section("auth"), p.database, p.api_url, utc_now)
-        ),
+        access=await stack.enter_async_context(access.opened(auth, p.database, p.api_url, utc_now)),
         database=p.database,
         channels=p.setup.channels,
         message_types=tuple(TYPES),
@@ -308,8 +309,8 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             await task
 
 
-async def work(settings: Settings) -> None:
-    """Run a worker process until SIGTERM or SIGINT."""
+async def work(settings: Settings) -> bool:
+    """Run a worker process until SIGTERM or SIGINT; return whether it was SIGINT."""
     check_simulated(settings)
     signalled = stop_signal()
     async with opened(settings, guard_of(settings)) as database:
@@ -334,6 +335,7 @@ async def work(settings: Settings) -> None:
             worker = worker_of(settings, database, setup.channels, webhooks, checks)
             async with working(worker) as running:
                 await stop_wanted(running, signalled=signalled)
+    return signalled.interrupted
 
 
 async def _sandbox_client(settings: Settings, database: Database) -> Path | None:

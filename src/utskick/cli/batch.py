@@ -13,16 +13,37 @@ from typing import Annotated
 
 import typer
 
-from utskick.cli import console, csv_file, preview
+from utskick.cli import checked, console, csv_file, preview
 from utskick.cli.client import ServiceTarget, open_client
 from utskick.cli.mailing import Mailing, post
-from utskick.cli.options import Address, Column, DryRun, High, Key, Municipality, Yes, target_of
-from utskick.cli.payloads import EmailContent, MessageContent, SmsContent, read_file, sender_of
+from utskick.cli.options import (
+    EXIT_STATUS,
+    Address,
+    Column,
+    DryRun,
+    High,
+    Key,
+    Message,
+    MessageFile,
+    Municipality,
+    Yes,
+    target_of,
+)
+from utskick.cli.payloads import (
+    EmailContent,
+    MessageContent,
+    SmsContent,
+    message_of,
+    read_file,
+    sender_of,
+)
 from utskick.cli.progress import Watched, watch
 from utskick.cli.recipients_csv import EMAIL, SMS, ListKind, parse_recipients
+from utskick.cli.status import NOT_SENT, reasons_of
+from utskick.domain.characters import composed
 from utskick.domain.errors import Unreadable
 from utskick.domain.status import Status
-from utskick_client import BatchResult
+from utskick_client import AsyncUtskickClient, BatchResult
 
 batch = typer.Typer(
     no_args_is_help=True, help="Send the same message to all recipients in a CSV file."
@@ -50,10 +71,11 @@ class BatchOptions:
     key: str | None
 
 
-@batch.command()
+@batch.command(epilog=EXIT_STATUS)
 def sms(
     file: List,
-    message: Annotated[str, typer.Option(help="Text of the message.")],
+    message: Message = None,
+    message_file: MessageFile = None,
     sender: Annotated[
         str | None, typer.Option(help="Sender name shown on the phone, 3-11 characters.")
     ] = None,
@@ -73,14 +95,15 @@ def sms(
     options = BatchOptions(
         target_of(url, municipality), file, column or [], rejected, dry_run, yes, key
     )
-    _carry_out(options, SMS, SmsContent(message, sender, high))
+    _carry_out(options, SMS, SmsContent(message_of(message, message_file), sender, high))
 
 
-@batch.command()
+@batch.command(epilog=EXIT_STATUS)
 def email(
     file: List,
     subject: Annotated[str, typer.Option(help="Subject line.")],
-    message: Annotated[str, typer.Option(help="Plain text of the message.")],
+    message: Message = None,
+    message_file: MessageFile = None,
     html: Annotated[
         Path | None, typer.Option(help="File with the HTML version of the message.")
     ] = None,
@@ -107,11 +130,8 @@ def email(
     )
     page = read_file(html).data if html else None
     files = tuple(read_file(path) for path in attach or ())
-    _carry_out(
-        options,
-        EMAIL,
-        EmailContent(subject, message, page, files, sender_of(sender, sender_name), high),
-    )
+    text, by = message_of(message, message_file), sender_of(sender, sender_name)
+    _carry_out(options, EMAIL, EmailContent(composed(subject), text, page, files, by, high))
 
 
 def _carry_out(options: BatchOptions, kind: ListKind, content: MessageContent) -> None:
@@ -121,18 +141,24 @@ def _carry_out(options: BatchOptions, kind: ListKind, content: MessageContent) -
     preview.show(csv_rows, recipients, mailing)
     if options.rejected is not None:
         preview.write_rejected(options.rejected, recipients)
+    faults = checked.faults(mailing) if options.dry_run else []
+    if not recipients.valid:
+        faults.append("the list has no valid recipients")
+    if faults:
+        raise Unreadable("; ".join(faults))
     if options.dry_run:
         console.print_line("Dry run: nothing was sent.")
         return
-    if not recipients.valid:
-        raise Unreadable("the list has no valid recipients")
     if not options.yes:
         _confirm(len(recipients.valid))
     sending = _RunningMailing(options.target)
     try:
-        asyncio.run(sending.post(mailing))
+        sent = asyncio.run(sending.post(mailing))
     except KeyboardInterrupt:
         sending.interrupted(mailing)
+    else:
+        if not sent:
+            raise typer.Exit(1)
 
 
 def _confirm(number: int) -> None:
@@ -140,7 +166,7 @@ def _confirm(number: int) -> None:
         raise Unreadable(
             "confirmation needs a terminal: add --yes to send, or --dry-run for a preview"
         )
-    typer.confirm(f"Send to {number} recipients?", abort=True)
+    console.confirmed(f"Send to {number} recipients?")
 
 
 @dataclass
@@ -150,7 +176,8 @@ class _RunningMailing:
     target: ServiceTarget
     posted: list[BatchResult] = field(default_factory=list)
 
-    async def post(self, mailing: Mailing) -> None:
+    async def post(self, mailing: Mailing) -> bool:
+        """Post and watch the batches; return whether nothing has failed."""
         async with open_client(self.target) as client:
             for number, request in enumerate(mailing.requests(), 1):
                 label = f"batch {number}/{mailing.batches}" if mailing.batches > 1 else "batch"
@@ -160,8 +187,24 @@ class _RunningMailing:
                 Watched(f"batch {n}", posted.batch_id) for n, posted in enumerate(self.posted, 1)
             ]
             counts = await watch(client, labelled, console.stdout)
-        total = {status.value: sum(found.get(status, 0) for found in counts) for status in Status}
-        console.stdout.print(console.count_table(total))
+            total = {status.value: sum(each.get(status, 0) for each in counts) for status in Status}
+            console.stdout.print(console.count_table(total))
+            failed = sum(total[status] for status in NOT_SENT)
+            if failed:
+                await self._report_failed(client, failed, sum(total.values()))
+        return not failed
+
+    async def _report_failed(self, client: AsyncUtskickClient, failed: int, total: int) -> None:
+        """Say why deliveries failed, and what to do."""
+        for posted in self.posted:
+            if table := await reasons_of(client, posted.batch_id):
+                console.stdout.print(table)
+        console.print_line(
+            f"{failed} of {total} were not sent. Correct what the reasons name, and send to these "
+            "recipients alone with another --key; do not send to the others again."
+        )
+        for posted in self.posted:
+            console.print_line(f"To see them again: utskick status {posted.batch_id}")
 
     def _report(self, label: str) -> None:
         posted = self.posted[-1]

@@ -30,8 +30,7 @@ _TODO: Final = {
         "check jwks_url (or the metadata's jwks_uri), ca_file, firewall and proxy"
     ),
     DiscoveryFault.KEYS_UNUSABLE: (
-        "the issuer must sign with RS256, PS256 (2048 bits or more) or ES256, and publish a "
-        "kid for each key"
+        "the issuer must sign with RS256, PS256 (2048 bits or more) or ES256"
     ),
 }
 
@@ -199,7 +198,7 @@ async def _check_external_issuer(issuer: IssuerSection) -> CheckResult:
         )
     finally:
         await keys.close()
-    algorithms = sorted({algorithm for key in usable.values() for algorithm in key.algorithms})
+    algorithms = sorted({algorithm for key in usable for algorithm in key.algorithms})
     return CheckResult(
         name,
         Grade.OK,

@@ -15,7 +15,7 @@ from rich.markup import escape
 from utskick import __version__
 from utskick.cli.console import stderr, stdout
 from utskick.cli.lazy_groups import LazyGroups
-from utskick.cli.options import Address, Config, Municipality, target_of
+from utskick.cli.options import EXIT_STATUS, Address, Config, Municipality, target_of
 from utskick.domain.errors import UtskickError
 from utskick.settings import Settings
 
@@ -28,7 +28,30 @@ cli = typer.Typer(
         "Utskick sends SMS, e-mail, digital mail, invoices and letters for public bodies. "
         "Without settings it runs in a sandbox: nothing leaves the machine."
     ),
+    epilog=EXIT_STATUS,
 )
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        stdout.print(__version__, highlight=False)
+        raise typer.Exit
+
+
+@cli.callback()
+def root(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda value: _show_version(wanted=value),
+            is_eager=True,
+            help="Print the version.",
+        ),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
 
 
 class Choice(StrEnum):
@@ -44,7 +67,7 @@ def read_settings(config: Path | None) -> Settings:
     return bootstrap.read_settings(config)
 
 
-@cli.command()
+@cli.command(epilog=EXIT_STATUS)
 def serve(
     config: Config = None,
     workers: Annotated[
@@ -74,7 +97,7 @@ def serve(
     service.serve(read_settings(config), config, workers, ready_file)
 
 
-@cli.command()
+@cli.command(epilog=EXIT_STATUS)
 def worker(config: Config = None) -> None:
     """Run an additional worker.
 
@@ -85,7 +108,7 @@ def worker(config: Config = None) -> None:
     service.work(read_settings(config))
 
 
-@cli.command()
+@cli.command(epilog=EXIT_STATUS)
 def migrate(config: Config = None) -> None:
     """Migrate the schema of an external database to this release."""
     from utskick.cli import service
@@ -93,7 +116,7 @@ def migrate(config: Config = None) -> None:
     service.migrate(read_settings(config), stdout)
 
 
-@cli.command()
+@cli.command(epilog=EXIT_STATUS)
 def status(
     object_id: Annotated[
         str, typer.Argument(metavar="ID", help="Id of a delivery, a message or a batch (UUID).")
@@ -110,13 +133,10 @@ def status(
     """Show the status of a delivery, a message or a batch."""
     from utskick.cli.status import show
 
-    try:
-        show(target_of(url, municipality), object_id, follow=follow)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    show(target_of(url, municipality), object_id, follow=follow)
 
 
-@cli.command()
+@cli.command(epilog=EXIT_STATUS)
 def check(config: Config = None) -> None:
     """Check settings, database, keys, authentication, providers and directory services.
 
@@ -131,7 +151,7 @@ def check(config: Config = None) -> None:
         raise typer.Exit(1)
 
 
-@cli.command("restore-check")
+@cli.command("restore-check", epilog=EXIT_STATUS)
 def restore_check(
     hold: Annotated[
         bool,
@@ -156,7 +176,7 @@ def restore_check(
     raise typer.Exit(1 if restore.check(read_settings(config), lost, hold=hold) else 0)
 
 
-@cli.command()
+@cli.command(epilog=EXIT_STATUS)
 def release(
     before: Annotated[
         datetime,
@@ -191,7 +211,7 @@ def release(
     )
 
 
-@cli.command()
+@cli.command(epilog=EXIT_STATUS)
 def demo(
     keep: Annotated[
         Path | None,
@@ -211,7 +231,7 @@ def demo(
     raise typer.Exit(run(keep=keep, letters=letters))
 
 
-@cli.command()
+@cli.command(epilog=EXIT_STATUS)
 def version() -> None:
     """Print the version."""
     stdout.print(__version__)
@@ -230,3 +250,5 @@ def main() -> None:
             f"[bold red]utskick:[/] {escape(fault.detail)}", highlight=False, soft_wrap=True
         )
         sys.exit(1)
+    except KeyboardInterrupt:  # before a command was found
+        sys.exit(130)

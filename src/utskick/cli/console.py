@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Mapping
-from typing import Final
+from datetime import datetime
+from typing import Final, TextIO
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from utskick.domain.clock import SWEDEN
+from utskick.domain.errors import Unreadable
 from utskick.domain.status import Status
 from utskick_client import DeliveryResult, MessageResult, Reason, SmsMeasure
 
-stdout: Final = Console()
+#: Columns of output that goes into a pipe or a file, where there is no terminal to fit.
+_PIPE_WIDTH: Final = 200
+
+
+def _width(stream: TextIO) -> int | None:
+    return None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+
+
+stdout: Final = Console(width=_width(sys.stdout))
 stderr: Final = Console(stderr=True)
+
+
+def confirmed(question: str) -> None:
+    """Ask; raise ``typer.Exit`` with 1 for no and with 130 for Ctrl-C.
+
+    Raises ``Unreadable`` where nobody can answer.
+    """
+    if not sys.stdin.isatty():
+        raise Unreadable("confirmation needs a terminal: add --yes")
+    try:
+        if typer.confirm(question):
+            return
+    except typer.Abort as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise typer.Exit(130) from None
+    print_line("Nothing was done.")
+    raise typer.Exit(1)
 
 
 def print_line(text: str) -> None:
@@ -89,7 +120,7 @@ def event_table(delivery: DeliveryResult) -> Table:
     """Return the events of a delivery in chronological order."""
     table = Table(title="events", title_justify="left")
     for name in ("time", "event", "attempt", "provider"):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, overflow="fold", no_wrap=name == "time")
     table.add_column("reason and actor", overflow="fold")
     for event in delivery.events:
         by = escape(f"by {event.actor}") if event.actor else ""
@@ -119,3 +150,24 @@ def counts_line(counts: Mapping[str, int]) -> str:
     return "  ".join(
         f"{coloured(status)} {counts[status]}" for status in Status if counts.get(status)
     )
+
+
+def share_text(settled: int, total: int) -> str:
+    """Return ``97 % settled``: rounded down, so that 100 % means all."""
+    return f"{100 * settled // total if total else 0} % settled"
+
+
+def waiting_text(open_: int, waiting: int, until: datetime | None) -> str:
+    """Return ``3 wait until 14:05``, ``3 open`` or nothing.
+
+    ``waiting``: how many of the open ones are tried again at ``until`` or later; without a zone it
+    is Swedish time.
+    """
+    if not open_:
+        return ""
+    if not waiting or until is None:
+        return f"{open_} open"
+    local, today = until.replace(tzinfo=until.tzinfo or SWEDEN), datetime.now(SWEDEN).date()
+    at = f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
+    others = f", {open_ - waiting} more open" if open_ > waiting else ""
+    return f"{waiting} {'waits' if waiting == 1 else 'wait'} until {at}{others}"

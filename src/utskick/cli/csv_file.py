@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,15 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from utskick.cli.encodings import decode
 from utskick.domain.errors import Unreadable
 
 #: In order of preference where several delimiters fit: Swedish Excel writes semicolons.
 DELIMITERS: Final = (";", "\t", ",")
-_BYTE_ORDER_MARKS: Final = (
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
+#: The first columns of a file of rejected rows.
+REJECTED: Final = ("line", "reason")
+_REJECTED_HEADER: Final = re.compile(r'"?line"?([;,\t])"?reason\b')
+#: Where a spreadsheet may begin to read a formula: at the beginning of a cell, also of one that
+#: another delimiter makes (CWE-1236, OWASP "CSV Injection").
+_FORMULA: Final = re.compile(r"((?:\A|[;,|\t\r\n\"])[\s\"]*'*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_GUARDED: Final = re.compile(r"((?:\A|[;,|\t\r\n\"])[\s\"]*'*)'(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _SAMPLE: Final = 200
 
 
@@ -48,7 +52,11 @@ class InvalidRow(Exception):
 
 
 def read(data: bytes) -> CsvRows:
-    """Parse a CSV file; raise ``Unreadable`` with the line number where parsing failed."""
+    """Parse a CSV file; raise ``Unreadable`` with the line number where parsing failed.
+
+    Of a file of rejected rows (``Rejections``) it returns the rows as they were: without line and
+    reason, and without the marks that keep a spreadsheet from running a cell.
+    """
     text, encoding = decode(data)
     first, _, rest = text.partition("\n")
     skipped = 0
@@ -57,25 +65,18 @@ def read(data: bytes) -> CsvRows:
         # Excel's own declaration of the delimiter
     ):
         text, delimiter, skipped = rest, first[4], 1
+    elif own := _REJECTED_HEADER.match(text):
+        delimiter = own[1]
     else:
         delimiter = find_delimiter(text)
-    return CsvRows(tuple(_rows(text, delimiter, skipped)), encoding, delimiter)
-
-
-def decode(data: bytes) -> tuple[str, str]:
-    """Return the text and the name of its encoding.
-
-    The byte order mark decides; without one, UTF-8 is tried, then Windows-1252.
-    """
-    declared = next((name for prefix, name in _BYTE_ORDER_MARKS if data.startswith(prefix)), None)
-    for encoding in [declared] if declared else ["utf-8", "windows-1252"]:
-        try:
-            return data.decode(encoding), "UTF-8" if encoding.startswith(
-                "utf-8"
-            ) else encoding.title()
-        except UnicodeDecodeError:
-            continue
-    raise Unreadable("the file is neither UTF-8 nor Windows-1252 text; save it as CSV (UTF-8)")
+    rows = tuple(_rows(text, delimiter, skipped))
+    if rows and rows[0].cells[:2] == REJECTED:
+        rows = tuple(
+            Row(row.line, tuple(map(unguarded, row.cells[2:])))
+            for row in rows
+            if any(row.cells[2:])
+        )
+    return CsvRows(rows, encoding, delimiter)
 
 
 def find_delimiter(text: str) -> str:
@@ -110,14 +111,25 @@ def _rows(text: str, delimiter: str, skipped: int) -> Iterator[Row]:
     except csv.Error as fault:
         raise Unreadable(
             f"the file cannot be parsed from line {first_line + skipped} on: {fault}; a "
-            "quotation prefix may be missing"
+            "quotation mark may be missing"
         ) from None
 
 
-class Rejections:
-    """Context manager that writes rejected rows as CSV for Swedish Excel.
+def guarded(cell: object) -> object:
+    """Return text with an apostrophe before everything that a spreadsheet would run."""
+    return _FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell
 
-    Only the user may read the file. Raises ``Unreadable`` if it cannot be written.
+
+def unguarded(cell: str) -> str:
+    """Return the text that ``guarded`` was given."""
+    return _GUARDED.sub(r"\1", cell)
+
+
+class Rejections:
+    """Context manager that writes rejected rows as CSV for Swedish Excel, which runs none of it.
+
+    Only the user may read the file. Corrected, it can be read again. Raises ``Unreadable`` if it
+    cannot be written.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
@@ -130,7 +142,7 @@ class Rejections:
 
     def write(self, rows: Iterable[Sequence[object]]) -> None:
         with self._translated():
-            self._rows.writerows(rows)
+            self._rows.writerows([guarded(cell) for cell in row] for row in rows)
 
     def __enter__(self) -> Self:
         return self

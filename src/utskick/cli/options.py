@@ -36,6 +36,21 @@ NoWait = Annotated[
         "--async", help="Return as soon as the message is accepted, without waiting for delivery."
     ),
 ]
+Message = Annotated[
+    str | None, typer.Option(help="Text of the message; - reads it from standard input.")
+]
+MessageFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--message-file",
+        help="File with the text of the message: UTF-8, UTF-16 or Windows-1252.",
+    ),
+]
+#: Below the help of commands.
+EXIT_STATUS = (
+    "Exit status: 0 done; 1 not done, not all sent, or a fault in what was given (the reason is "
+    "printed); 2 wrong usage; 130 Ctrl-C."
+)
 Key = Annotated[
     str | None,
     typer.Option(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import mimetypes
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from utskick.cli.encodings import decode
+from utskick.domain.characters import composed
 from utskick.domain.errors import Unreadable
 from utskick.domain.recipient import Recipient
 from utskick_client import (
@@ -138,6 +141,24 @@ def read_file(path: Path) -> LocalFile:
         return LocalFile(path.name, path.read_bytes())
     except OSError as fault:
         raise Unreadable(f"{path} cannot be read: {fault.strerror}") from fault
+
+
+def message_of(text: str | None, file: Path | None) -> str:
+    """Return the text of ``--message`` (``-``: standard input) or ``--message-file``, composed.
+
+    The line break at the end of a file is not part of the message. Raises ``Unreadable`` unless
+    exactly one is given, and where its encoding is unknown.
+    """
+    if (text is None) == (file is None):
+        raise Unreadable("give the text with either --message or --message-file")
+    if text is not None and text != "-":
+        return composed(text)
+    data = read_file(file).data if file is not None else sys.stdin.buffer.read()
+    found = decode(data, "save it as UTF-8 text")[0]
+    found = found.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+    if not found.strip():
+        raise Unreadable("the text of the message is empty")
+    return composed(found)
 
 
 def sender_of(address: str | None, name: str | None) -> tuple[str, str] | None:

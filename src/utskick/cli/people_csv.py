@@ -5,7 +5,7 @@ Error messages never repeat the contents of a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -15,21 +15,25 @@ from utskick.cli.csv_file import CsvRows, InvalidRow, Row
 from utskick.cli.recipients_csv import (
     EMAIL_NAMES,
     NUMBER_NAMES,
+    Names,
+    NotAnAddress,
     plain_name,
     read_address,
-    read_number,
 )
 from utskick.directory.importer import ImportRow, RejectedRow
+from utskick.domain.characters import composed, folded
 from utskick.domain.directory_ports import LegalId, Method, PostalAddress
 from utskick.domain.errors import Unreadable
 from utskick.domain.ids import parse_id
 from utskick.domain.legal_id import WrongNumber, read_legal_id
+from utskick.domain.phone_number import NotANumber, read_number
+from utskick.domain.postal_recipient import postal_code_of
 from utskick.domain.validators import is_clean
 
 _MAX_LENGTH: Final = 200
 #: Role → accepted column names, best first. Legal ids may stand in two columns: one for persons,
 #: one for organisations.
-_ROLES: Final[Mapping[str, Sequence[str]]] = {
+_ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "person": (
         "personnummer",
         "personnr",
@@ -90,6 +94,16 @@ _ROLES: Final[Mapping[str, Sequence[str]]] = {
         "skyddadfolkbokföring",
         "protected",
     ),
+    "mobile": tuple(name for kind in NUMBER_NAMES for name in kind),
+    "e-mail": tuple(name for kind in EMAIL_NAMES for name in kind),
+}
+#: What is printed as one line, also where a cell has several.
+_ONE_LINE: Final = frozenset(
+    {"first name", "last name", "organization", "care of", "street", "city", "country"}
+)
+#: Roles by whose columns a person is known or reached: two of a kind are a question.
+_KINDS: Final[Mapping[str, Names]] = {
+    **{role: (_ROLES[role],) for role in ("person", "organization number", "party")},
     "mobile": NUMBER_NAMES,
     "e-mail": EMAIL_NAMES,
 }
@@ -142,6 +156,18 @@ def _places(header: Row) -> dict[str, int]:
         for role, names in _ROLES.items()
         if (found := next((n for n in names if n in plain_names), None))
     }
+    for role, kinds in _KINDS.items():
+        for kind in kinds:
+            same = [
+                cell for cell, name in zip(header.cells, plain_names, strict=True) if name in kind
+            ]
+            if len(same) > 1:
+                raise Unreadable(
+                    f"several columns may be the {role}: {', '.join(same)}; rename or remove all "
+                    "but one"
+                )
+            if same:
+                break
     if not any(role in positions for role in _LEGAL_IDS):
         raise Unreadable(
             "no column of the file contains personal or organisation numbers: the first row "
@@ -176,6 +202,7 @@ class _RowParser:
     def _cell(self, row: Row, role: str) -> str | None:
         position = self._places.get(role)
         text = row.cells[position] if position is not None and position < len(row.cells) else ""
+        text = composed(folded(text) if role in _ONE_LINE else text)
         if len(text) > _MAX_LENGTH or not is_clean(text):
             raise InvalidRow(
                 f"{role}: is longer than {_MAX_LENGTH} characters, or more than one line"
@@ -216,8 +243,8 @@ class _RowParser:
         country = None if country and country.casefold() in _SWEDEN else country
         code = self._cell(row, "postal code")
         if code and country is None:
-            digits = code.replace(" ", "").upper().removeprefix("SE-")
-            if len(digits) != 5 or not (digits.isascii() and digits.isdigit()):
+            digits = postal_code_of(code)
+            if digits is None:
                 raise InvalidRow("postal code: is not five digits")
             code = f"{digits[:3]} {digits[3:]}"
         if protected:
@@ -240,8 +267,7 @@ class _RowParser:
         ):
             if text := self._cell(row, role):
                 destination = read(text)
-                if destination is None:
-                    noun = "a phone number" if method is Method.SMS else "an e-mail address"
-                    raise InvalidRow(f"{role}: is not {noun}")
+                if isinstance(destination, NotANumber | NotAnAddress):
+                    raise InvalidRow(f"{role}: {destination.reason}")
                 found.append((method, destination))
         return tuple(found)

@@ -15,7 +15,7 @@ from utskick.cli.csv_file import CsvRows, Rejections
 from utskick.cli.mailing import Mailing
 from utskick.cli.payloads import SmsContent
 from utskick.cli.recipients_csv import RecipientList, RejectedRecipient
-from utskick.domain.recipient import is_swedish_mobile
+from utskick.domain.phone_number import is_swedish_mobile
 
 _MAX_VISIBLE: Final = 20
 _DELIMITERS: Final = {";": "semicolon", ",": "comma", "\t": "tab"}

@@ -14,14 +14,13 @@ from rich.progress import (
     BarColumn,
     Progress,
     TaskID,
-    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
 )
 
-from utskick.cli.console import counts_line
+from utskick.cli.console import counts_line, share_text, waiting_text
 from utskick.domain.status import Status
-from utskick_client import AsyncUtskickClient
+from utskick_client import AsyncUtskickClient, BatchResult
 from utskick_client.results import unsettled
 
 Counts = Mapping[str, int]
@@ -51,6 +50,9 @@ class WatchLimits:
     timeout: float | None = None
 
 
+#: Seconds without changes after which it is asked what is waited for, and between two questions.
+_STILL = 2.0
+_WAITING = 5.0
 #: Seconds between two checks of the time limits.
 _TICK = 0.2
 
@@ -68,25 +70,31 @@ async def watch(
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TaskProgressColumn(),
+        TextColumn("{task.fields[share]}"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[counts]}"),
+        TextColumn("{task.fields[waiting]}{task.fields[counts]}"),
     )
     with Progress(*columns, console=console) as progress:
         bars = [
-            _Bar(watched, progress, progress.add_task(watched.label, total=None, counts=""))
+            _Bar(
+                watched,
+                progress,
+                progress.add_task(watched.label, total=None, share="", waiting="", counts=""),
+            )
             for watched in batches
         ]
         listeners = [
             asyncio.create_task(bar.listen(client, batch_id))
             for bar in bars
             for batch_id in bar.watched.batch_ids
-        ]
+        ] + [asyncio.create_task(bar.ask(client)) for bar in bars]
         try:
             await _until_settled(bars, listeners, limits)
         finally:
             for listener in listeners:
                 listener.cancel()
+            for bar in bars:
+                bar.draw()
             await asyncio.gather(*listeners, return_exceptions=True)
     return [bar.counts for bar in bars]
 
@@ -121,6 +129,7 @@ class _Bar:
     task: TaskID
     changed: float = field(default_factory=time.monotonic)
     _counts_by_batch: dict[str, Counts] = field(default_factory=dict)
+    _waiting: dict[str, BatchResult] = field(default_factory=dict)
 
     @property
     def counts(self) -> Counts:
@@ -142,11 +151,35 @@ class _Bar:
         async with aclosing(client.watch_batch(batch_id, follow=True)) as stream:
             async for event in stream:
                 self._counts_by_batch[batch_id], self.changed = event.counts, time.monotonic()
-                counts = self.counts
-                total = sum(counts.values())
-                self.progress.update(
-                    self.task,
-                    completed=total - unsettled(counts),
-                    total=total,
-                    counts=counts_line(counts),
-                )
+                self._waiting.pop(batch_id, None)
+                self.draw()
+
+    async def ask(self, client: AsyncUtskickClient) -> None:
+        """Ask now and then until when the open deliveries wait, until cancelled."""
+        while True:
+            if time.monotonic() - self.changed < _STILL:
+                await asyncio.sleep(_TICK)
+                continue
+            for batch_id, counts in list(self._counts_by_batch.items()):
+                if unsettled(counts):
+                    self._waiting[batch_id] = await client.batch_status(batch_id, messages=False)
+            self.draw()
+            await asyncio.sleep(_WAITING)
+
+    def draw(self) -> None:
+        counts = self.counts
+        total, left = sum(counts.values()), unsettled(counts)
+        waiting = [found for found in self._waiting.values() if found.waits_until and left]
+        text = waiting_text(
+            left,
+            min(left, sum(found.waiting for found in waiting)),
+            min((found.waits_until for found in waiting if found.waits_until), default=None),
+        )
+        self.progress.update(
+            self.task,
+            completed=total - left,
+            total=total or None,
+            share=share_text(total - left, total) if total else "",
+            waiting=f"{text}  " if text else "",
+            counts=counts_line(counts),
+        )

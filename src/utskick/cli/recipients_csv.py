@@ -9,72 +9,71 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from utskick.channels.email.requests import EmailBatchParty
-from utskick.channels.sms.requests import SmsBatchParty
+from utskick.channels.email.requests import EmailBatchParty, EmailBatchRequest
+from utskick.channels.sms.requests import SmsBatchParty, SmsBatchRequest
 from utskick.cli.csv_file import CsvRows, Row
+from utskick.domain import email_address
+from utskick.domain.characters import composed, without_invisible
+from utskick.domain.email_address import is_email
 from utskick.domain.errors import Invalid, Unreadable, Violation
 from utskick.domain.ids import parse_id
-from utskick.domain.recipient import (
-    Recipient,
-    is_email,
-    is_msisdn,
-    is_swedish_mobile,
-    national_to_msisdn,
-)
+from utskick.domain.phone_number import NotANumber, is_swedish_mobile, read_number
+from utskick.domain.recipient import Recipient
 from utskick.domain.validators import refusal
 
 _SAMPLE: Final = 200
-_PARTY: Final = ("partyid", "party", "personid")
-_NUMBER_CHARACTERS: Final = re.compile(r"[+0-9()./\s-]{4,30}\Z")
-#: Accepted column names, best first: of several, "Mobil" is a better number than "Telefon".
-NUMBER_NAMES: Final = (
-    *("mobil", "mobilnummer", "mobiltelefon", "mobilenumber", "mobile", "msisdn"),
-    *("telefon", "telefonnummer", "tel", "phone", "phonenumber", "number", "nummer"),
+_PARTY: Final = (("partyid", "party", "personid"),)
+#: Accepted column names by kind, the best first: "Mobil" is a better number than "Telefon". Two
+#: columns of one kind are a question to the user.
+Names = tuple[tuple[str, ...], ...]
+NUMBER_NAMES: Final[Names] = (
+    ("mobil", "mobilnummer", "mobiltelefon", "mobilenumber", "mobile", "msisdn"),
+    ("telefon", "telefonnummer", "tel", "phone", "phonenumber"),
+    ("number", "nummer"),
 )
-EMAIL_NAMES: Final = ("epost", "epostadress", "email", "emailaddress", "mail", "mailadress", "mejl")
-_REFERENCE: Final = ("reference", "referens", "ref")
+EMAIL_NAMES: Final[Names] = (
+    ("epost", "epostadress", "email", "emailaddress", "mail", "mailadress", "mejl"),
+)
+_REFERENCE: Final = (("reference", "referens", "ref"),)
 
 
-def read_number(text: str) -> str | None:
-    """Return a phone number in E.164, or None.
+@dataclass(frozen=True, slots=True)
+class NotAnAddress:
+    """Why a text is no e-mail address."""
 
-    Swedish mobile numbers take a fast path: parsing 100 000 numbers of any kind takes seconds.
-    """
-    # letters would be read as the keys of a telephone
-    if not _NUMBER_CHARACTERS.match(text):
-        return None
-    bare = text.replace(" ", "").replace("-", "")
-    mobile = "+46" + bare[1:]
-    if bare.startswith("0") and is_swedish_mobile(mobile):
-        return mobile
-    number = bare if is_msisdn(bare) else national_to_msisdn(text)
-    return number if number is not None and is_msisdn(number) else None
+    reason: str
 
 
-def read_address(text: str) -> str | None:
-    return text if is_email(text) else None
+def read_address(text: str) -> str | NotAnAddress:
+    """Return an e-mail address without what nobody sees, or why it is none."""
+    found = email_address.cleaned(text)
+    if unseen := email_address.hidden(found):
+        return NotAnAddress(f"is not an e-mail address: it contains {unseen}")
+    return found if is_email(found) else NotAnAddress("is not an e-mail address")
 
 
 def _is_mobile(text: str) -> bool:
     number = read_number(text)
-    return number is not None and (is_swedish_mobile(number) or text.startswith("+"))
+    return isinstance(number, str) and (is_swedish_mobile(number) or text.startswith("+"))
 
 
 @dataclass(frozen=True, slots=True)
 class ListKind:
     """Kind of list that a channel needs.
 
-    ``names``: accepted names of the destination column, best first; ``matches``: whether a cell
-    looks like a destination, to find the column by its contents.
+    ``names``: accepted names of the destination column, best kind first; ``matches``: whether a
+    cell looks like a destination, to find the column by its contents; ``party``, ``request``: the
+    models of a recipient and of the request; ``example``: a destination.
     """
 
     channel: str
     member: str
-    names: tuple[str, ...]
-    read: Callable[[str], str | None]
+    names: Names
+    read: Callable[[str], str | NotANumber | NotAnAddress]
     matches: Callable[[str], bool]
-    error: str
     party: type[BaseModel]
+    request: type[BaseModel]
+    example: str
 
     def identity(self, recipient: Recipient) -> tuple[str | None, ...]:
         """Return the service's key for duplicates; for e-mail it includes the reference."""
@@ -99,17 +98,19 @@ SMS: Final = ListKind(
     NUMBER_NAMES,
     read_number,
     _is_mobile,
-    "is not a phone number",
     SmsBatchParty,
+    SmsBatchRequest,
+    "+46701740605",
 )
 EMAIL: Final = ListKind(
     "email",
     "emailAddress",
     EMAIL_NAMES,
     read_address,
-    lambda text: "@" in text and is_email(text),
-    "is not an e-mail address",
+    lambda text: "@" in text and isinstance(read_address(text), str),
     EmailBatchParty,
+    EmailBatchRequest,
+    "anna@example.se",
 )
 
 
@@ -189,23 +190,24 @@ def find_columns(
     header: Sequence[str], rows: Sequence[Row], kind: ListKind, user_columns: Sequence[str]
 ) -> Columns:
     requested = _requested_columns(user_columns, kind)
-    plain_names = [plain_name(name) for name in header]
-    positions = {role: _position(name, plain_names) for role, name in requested.items()}
-    destination = positions.get("destination", _by_name(plain_names, kind.names))
-    if destination is None:
-        destination = _by_content(rows, kind.matches)
+    table = _Table(header, rows)
+    positions = {role: table.position(name) for role, name in requested.items()}
+
+    def found(role: str, names: Names, matches: Callable[[str], bool] | None) -> int | None:
+        if role in positions:
+            return positions[role]
+        named = table.by_name(role, names)
+        return table.by_content(role, matches) if named is None and matches else named
+
+    destination = found("destination", kind.names, kind.matches)
     if destination is None:
         known = f" (its columns are {', '.join(header)})" if header else ""
         raise Unreadable(
             f"no column of the file contains {_CONTENTS[kind.channel]}{known}; select it with "
             "--column"
         )
-    party = positions.get("party", _by_name(plain_names, _PARTY))
-    if party is None:
-        party = _by_content(rows, lambda cell: parse_id(cell) is not None)
-    return Columns(
-        destination, party, positions.get("reference", _by_name(plain_names, _REFERENCE))
-    )
+    party = found("party", _PARTY, lambda cell: parse_id(cell) is not None)
+    return Columns(destination, party, found("reference", _REFERENCE, None))
 
 
 _CONTENTS: Final = {"sms": "mobile numbers", "email": "e-mail addresses"}
@@ -225,40 +227,87 @@ def _requested_columns(user_columns: Sequence[str], kind: ListKind) -> dict[str,
             requested["destination"] = words
         elif plain_name(role) in _ROLES:
             requested[_ROLES[plain_name(role)]] = name
-        elif plain_name(role) in kind.names:
+        elif any(plain_name(role) in names for names in kind.names):
             requested["destination"] = name
         else:
             raise Unreadable(f"--column {words}: use NAME, party=NAME or reference=NAME")
     return requested
 
 
-def _position(name: str, plain_names: Sequence[str]) -> int:
-    if plain_name(name) in plain_names:
-        return plain_names.index(plain_name(name))
-    if name.isdigit() and int(name) >= 1:
-        return int(name) - 1
-    raise Unreadable(f"--column: the file has no column named {name}")
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Columns of a file, by name and by content."""
+
+    header: Sequence[str]
+    rows: Sequence[Row]
+
+    def position(self, name: str) -> int:
+        """Return the column that the user named, by its name or number from 1."""
+        found = self._named((plain_name(name),))
+        if len(found) > 1:
+            raise self._question("--column", found)
+        if found:
+            return found[0]
+        width = max((len(row.cells) for row in self.rows), default=len(self.header))
+        if name.isascii() and name.isdigit() and 1 <= int(name) <= max(width, len(self.header)):
+            return int(name) - 1
+        columns = (
+            f"its columns are {', '.join(self.header)}"
+            if self.header
+            else f"it has {width} columns"
+        )
+        raise Unreadable(f"--column: no such column: the file has no column {name}; {columns}")
+
+    def by_name(self, role: str, names: Names) -> int | None:
+        """Return the column of the best kind; raise ``Unreadable`` where there are several."""
+        for kind in names:
+            if found := self._named(kind):
+                if len(found) > 1:
+                    raise self._question(role, found)
+                return found[0]
+        return None
+
+    def by_content(self, role: str, matches: Callable[[str], bool]) -> int | None:
+        """Return the column of which at least half of the sample matches.
+
+        Raises ``Unreadable`` where there are several.
+        """
+        sample = self.rows[:_SAMPLE]
+        width = max((len(row.cells) for row in sample), default=0)
+        found = [
+            position
+            for position in range(width)
+            if sample
+            and 2 * sum(1 for row in sample if matches(_cell(row, position) or "")) >= len(sample)
+        ]
+        if len(found) > 1:
+            raise self._question(role, found)
+        return found[0] if found else None
+
+    def _named(self, names: Sequence[str]) -> list[int]:
+        return [place for place, name in enumerate(self.header) if plain_name(name) in names]
+
+    def _question(self, role: str, places: Sequence[int]) -> Unreadable:
+        names = [
+            f"{self.header[place]} ({place + 1})"
+            if place < len(self.header) and self.header[place]
+            else str(place + 1)
+            for place in places
+        ]
+        option = _OPTIONS.get(role, "")
+        return Unreadable(
+            f"several columns may be meant: {', '.join(names)}; select one with --column "
+            f"{option}NUMBER"
+        )
+
+
+#: How a column of a role is selected.
+_OPTIONS: Final = {"party": "party=", "reference": "reference="}
 
 
 def plain_name(name: str) -> str:
-    """Return a column name without case, blanks, ``-`` and ``_``."""
-    return re.sub(r"[\W_]", "", name.casefold())
-
-
-def _by_name(plain_names: Sequence[str], names: Sequence[str]) -> int | None:
-    return next((plain_names.index(name) for name in names if name in plain_names), None)
-
-
-def _by_content(rows: Sequence[Row], matches: Callable[[str], bool]) -> int | None:
-    """Return the column with most matching cells, if at least half of the sample matches."""
-    sample = rows[:_SAMPLE]
-    width = max((len(row.cells) for row in sample), default=0)
-    hits = [
-        sum(1 for row in sample if position < len(row.cells) and matches(row.cells[position]))
-        for position in range(width)
-    ]
-    best = max(range(width), key=hits.__getitem__, default=None)
-    return best if best is not None and hits[best] and hits[best] * 2 >= len(sample) else None
+    """Return a column name composed, without case, blanks, ``-`` and ``_``."""
+    return re.sub(r"[\W_]", "", composed(name).casefold())
 
 
 def _recipient(row: Row, columns: Columns, kind: ListKind) -> Recipient | str:
@@ -267,11 +316,13 @@ def _recipient(row: Row, columns: Columns, kind: ListKind) -> Recipient | str:
     if cell is None:
         return f"the {_NOUNS[kind.channel]} is missing"
     destination = kind.read(cell)
-    if destination is None:
-        return kind.error
+    if not isinstance(destination, str):
+        return destination.reason
     party = _cell(row, columns.party)
     recipient = Recipient(
-        destination, party.lower() if party else None, _cell(row, columns.reference)
+        destination,
+        without_invisible(party).lower() if party else None,
+        _cell(row, columns.reference),
     )
     try:
         kind.party.model_validate(kind.members(recipient))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import typer
 from rich.markup import escape
 from rich.table import Table
 
@@ -88,7 +87,7 @@ def release(settings: Settings, wanted: Wanted, *, confirmed: bool) -> None:
             "It is sent now. What was sent between the backup and the restore is sent twice."
         )
     if not confirmed:
-        typer.confirm("Release it?", abort=True)
+        console.confirmed("Release it?")
     decision = Release(
         before, Choice(wanted.choice), wanted.channel, login() or "unknown", wanted.reason.strip()
     )

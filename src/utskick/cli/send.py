@@ -8,33 +8,36 @@ from typing import Annotated
 
 import typer
 
-from utskick.cli import console, payloads
+from utskick.cli import console, payloads, pdf_letters
 from utskick.cli.client import ServiceTarget, open_client
 from utskick.cli.options import (
+    EXIT_STATUS,
     Address,
     High,
     Key,
+    Message,
+    MessageFile,
     Municipality,
     NoWait,
     Party,
     Reference,
     target_of,
 )
-from utskick.cli.payloads import EmailContent, SmsContent, read_file, sender_of
-from utskick.cli.recipients_csv import read_number
+from utskick.cli.payloads import EmailContent, SmsContent, message_of, read_file, sender_of
+from utskick.cli.status import NOT_SENT
+from utskick.domain.characters import composed
+from utskick.domain.phone_number import national_to_msisdn
 from utskick.domain.recipient import Recipient
-from utskick.domain.status import Status
 from utskick_client import Email, MessageResult, SendOptions, Sms
 
 send = typer.Typer(no_args_is_help=True, help="Send one message and print its status.")
 
-_NOT_SENT = (Status.FAILED, Status.EXPIRED, Status.CANCELLED)
 
-
-@send.command()
+@send.command(epilog=EXIT_STATUS)
 def sms(
     to: Annotated[str, typer.Option(help="Mobile number, such as 070-174 06 05 or +46701740605.")],
-    message: Annotated[str, typer.Option(help="Text of the message.")],
+    message: Message = None,
+    message_file: MessageFile = None,
     sender: Annotated[
         str | None, typer.Option(help="Sender name shown on the phone, 3-11 characters.")
     ] = None,
@@ -51,16 +54,17 @@ def sms(
     Example: utskick send sms --to 070-1740605 --message "Welcome on Monday."
     """
     # An invalid number is passed on as it is written: the service reports what is wrong with it.
-    recipient = Recipient(read_number(to) or to, party, reference)
-    body = SmsContent(message, sender, high).to_one(recipient)
+    recipient = Recipient(national_to_msisdn(to) or to, party, reference)
+    body = SmsContent(message_of(message, message_file), sender, high).to_one(recipient)
     _carry_out(target_of(url, municipality), body, SendOptions(key, wait=not no_wait))
 
 
-@send.command()
+@send.command(epilog=EXIT_STATUS)
 def email(
     to: Annotated[str, typer.Option(help="E-mail address.")],
     subject: Annotated[str, typer.Option(help="Subject line.")],
-    message: Annotated[str, typer.Option(help="Plain text of the message.")],
+    message: Message = None,
+    message_file: MessageFile = None,
     html: Annotated[
         Path | None, typer.Option(help="File with the HTML version of the message.")
     ] = None,
@@ -83,9 +87,14 @@ def email(
     """
     page = read_file(html).data if html else None
     files = tuple(read_file(path) for path in attach or ())
-    content = EmailContent(subject, message, page, files, sender_of(sender, sender_name), high)
+    text, by = message_of(message, message_file), sender_of(sender, sender_name)
+    content = EmailContent(composed(subject), text, page, files, by, high)
     body = content.to_one(Recipient(to, party, reference))
     _carry_out(target_of(url, municipality), body, SendOptions(key, wait=not no_wait))
+
+
+send.command("letter")(pdf_letters.letter)
+send.command("digital-mail")(pdf_letters.digital_mail)
 
 
 def _carry_out(target: ServiceTarget, body: Sms | Email, options: SendOptions) -> None:
@@ -97,7 +106,7 @@ def _carry_out(target: ServiceTarget, body: Sms | Email, options: SendOptions) -
             "This key has been used before: nothing new was sent, and the result above is from "
             "the earlier request."
         )
-    if any(delivery.lifecycle in _NOT_SENT for delivery in message.deliveries):
+    if any(delivery.lifecycle in NOT_SENT for delivery in message.deliveries):
         raise typer.Exit(1)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 import structlog
+import typer
 import uvloop
 from rich.console import Console
 from rich.panel import Panel
@@ -36,12 +37,14 @@ def serve(
     JSON file with the addresses, written once the service accepts requests.
     """
     logs.configure(settings.log.level, settings.log.format)
-    uvloop.run(_serve(settings, config, workers, ready_file))
+    if uvloop.run(_serve(settings, config, workers, ready_file)):
+        raise typer.Exit(130)
 
 
 async def _serve(
     settings: Settings, config: Path | None, workers: int, ready_file: Path | None
-) -> None:
+) -> bool:
+    """Run the service; return whether Ctrl-C ended it."""
     signalled = bootstrap.stop_signal()
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(bootstrap.serving(settings, work=workers == 0))
@@ -54,6 +57,7 @@ async def _serve(
             _write_ready_file(running, ready_file)
         await bootstrap.stop_wanted(*running.parts, signalled=signalled)
         log.info("stopping", grace=settings.worker.grace)
+    return signalled.interrupted
 
 
 def _announce(running: bootstrap.Running, settings: Settings) -> None:

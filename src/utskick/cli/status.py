@@ -23,6 +23,8 @@ from utskick_client import AsyncUtskickClient, BatchResult, DeliveryResult, Mess
 #: Batches up to this size are read completely, to report why deliveries failed.
 _MAX_COMPLETE: Final = 10_000
 _INTERVAL: Final = 1.0
+#: Of these nothing was sent.
+NOT_SENT: Final = (Status.FAILED, Status.EXPIRED, Status.CANCELLED)
 _PROBLEMS: Final = (
     Status.FAILED,
     Status.UNCERTAIN,
@@ -62,6 +64,9 @@ async def _show(target: ServiceTarget, object_id: str, *, follow: bool) -> None:
         if not follow:
             console.stdout.print(view.rendered)
             return
+        if not console.stdout.is_terminal:
+            await _lines(client, target.municipality, object_id, view)
+            return
         with Live(view.rendered, console=console.stdout, auto_refresh=False) as live:
             if view.settled:
                 return
@@ -72,6 +77,30 @@ async def _show(target: ServiceTarget, object_id: str, *, follow: bool) -> None:
                 await asyncio.sleep(_INTERVAL)
                 view = await read_status(client, target.municipality, object_id)
                 live.update(view.rendered, refresh=True)
+
+
+async def _lines(client: AsyncUtskickClient, municipality: str, object_id: str, view: View) -> None:
+    """Print a line for each change, for pipes and files, and at the end the whole status."""
+    if view.batch is not None and not view.settled:
+        async with aclosing(client.watch_batch(view.batch.batch_id)) as stream:
+            async for event in stream:
+                share = console.share_text(event.settled, event.total)
+                console.print_line(f"{share}  {console.counts_line(event.counts)}")
+                if event.done:
+                    batch = replace(view.batch, counts=event.counts)
+                    view = await _batch_with_reasons(client, batch)
+    while not view.settled:
+        await asyncio.sleep(_INTERVAL)
+        view = await read_status(client, municipality, object_id)
+    console.stdout.print(view.rendered)
+
+
+async def reasons_of(client: AsyncUtskickClient, batch_id: str) -> Table | None:
+    """Return why deliveries of a batch were not sent; None if none failed, or it is too large."""
+    batch = await client.batch_status(batch_id, messages=False)
+    if batch.total > _MAX_COMPLETE or not any(batch.counts.get(status) for status in _PROBLEMS):
+        return None
+    return _reasons(await client.batch_status(batch_id))
 
 
 async def _follow(client: AsyncUtskickClient, view: View, live: Live) -> None:
@@ -140,6 +169,7 @@ def _batch_view(batch: BatchResult, reasons: Table | None) -> View:
             [
                 ("batch", batch.batch_id),
                 ("deliveries", str(batch.total)),
+                ("progress", _progress(batch)),
                 *console.sms_rows(batch.sms),
             ]
         ),
@@ -147,6 +177,12 @@ def _batch_view(batch: BatchResult, reasons: Table | None) -> View:
         *([reasons] if reasons is not None else []),
     ]
     return View(Group(*rendered), batch.unsettled == 0, batch, reasons)
+
+
+def _progress(batch: BatchResult) -> str:
+    waiting = console.waiting_text(batch.unsettled, batch.waiting, batch.waits_until)
+    share = console.share_text(batch.total - batch.unsettled, batch.total)
+    return f"{share}, {waiting}" if waiting else share
 
 
 def _reasons(batch: BatchResult) -> Table:
@@ -162,7 +198,7 @@ def _reasons(batch: BatchResult) -> Table:
     table.add_column("lifecycle")
     table.add_column("number", justify="right")
     table.add_column("reason", overflow="fold")
-    table.add_column("example", no_wrap=True)
+    table.add_column("example", overflow="fold")
     for (lifecycle, reason), number in reasons.most_common():
         table.add_row(console.coloured(lifecycle), str(number), reason, example[lifecycle, reason])
     return table

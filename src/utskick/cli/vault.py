@@ -167,6 +167,6 @@ async def _destroy(
             "texts, files, numbers, addresses and names. Statuses, times and statistics remain."
         )
         if confirm:
-            typer.confirm("Destroy the key?", abort=True)
+            console.confirmed("Destroy the key?")
         if not await destruction.carry_out(login(), database.clock()):
             raise NotAllowedHere("the key has been destroyed by somebody else meanwhile")

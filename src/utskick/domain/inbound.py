@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+from utskick.domain.clock import swedish
 from utskick.domain.feed import Position
 
 #: Texts that ask for no more messages, compared without letter case and surrounding space.
@@ -31,23 +32,40 @@ class InboundPart:
     part: int = 1
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class InboundMessage:
-    """A message as it is shown.
-
-    ``missing``: how many of its parts never came. ``sender`` and ``text`` None: the key of their
-    month has been destroyed.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundNotice:
+    """A message without what is personal. ``missing``: how many of its parts never came."""
 
     id: UUID
     position: Position
+    message_type: str
     account: str
     recipient: str
-    sender: str | None
-    text: str | None
     missing: int
     stop: bool
     received_at: datetime
+
+    def told(self, account_label: str) -> dict[str, Any]:
+        """Render it for webhooks. ``account_label``: the readable name of its account."""
+        return {
+            "id": str(self.id),
+            "receivedAt": swedish(self.received_at),
+            "recipient": self.recipient,
+            "stop": self.stop,
+            "missingParts": self.missing,
+            "account": account_label,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class InboundMessage(InboundNotice):
+    """A message with number and text.
+
+    ``sender`` and ``text`` None: the key of their month has been destroyed.
+    """
+
+    sender: str | None
+    text: str | None
 
 
 def joined(text: str) -> str:

@@ -12,11 +12,26 @@ from typing import Any, Final
 
 import orjson
 
+from utskick.domain.characters import composed, without_invisible
 from utskick.domain.directory_ports import PostalAddress
 from utskick.domain.errors import Violation
+from utskick.domain.spreadsheet import NotWhole, whole_number
 
 _POSTAL_CODE: Final = re.compile(r"(?:SE?[ -]*)?([1-9][0-9]{2})[ \xa0]?([0-9]{2})\Z", re.IGNORECASE)
 _SWEDEN: Final = frozenset({"", "sverige", "sweden", "se", "swe"})
+#: ``c/o X``, ``C/O: X``, ``c.o. X``, ``co X``, ``℅ X``, ``care of X``.
+_CARE_OF: Final = re.compile(
+    r"(?:c\s*/\s*o|c\.\s*o\.|℅|care\s+of\b|co(?=[\s:.]|\Z))[\s:.,]*", re.IGNORECASE
+)
+#: ``lgh 1001``, ``Lgh.nr: 1001``, ``lägenhet 1001``.
+_APARTMENT: Final = re.compile(
+    r"(?:(?:l[äa]genhet(?:snummer|snr)?|lght?|apt)\b\.?\s*(?:nr\b\.?)?[\s:.]*|lgh(?=[0-9]))",
+    re.IGNORECASE,
+)
+_APARTMENT_IN_STREET: Final = re.compile(
+    r"\b(?:l[äa]genhet(?:snummer|snr)?|lght?|apt)\.?\s*(?:nr\.?)?[\s:.]*([0-9]+[a-zåäö]?)\b",
+    re.IGNORECASE,
+)
 POSTAL_CODE_RULE: Final = "must be a Swedish postal code of five digits"
 
 
@@ -25,8 +40,31 @@ def postal_code_of(text: str) -> str | None:
 
     None: it is no Swedish postal code.
     """
-    found = _POSTAL_CODE.match(text.strip())
+    try:
+        text = whole_number(without_invisible(text).strip())
+    except NotWhole:
+        return None
+    found = _POSTAL_CODE.match(text)
     return found[1] + found[2] if found else None
+
+
+def care_of_name(text: str) -> str:
+    """Return the name behind ``c/o``, however and how often that was written."""
+    first = True
+    # Behind another c/o, "Co" is a name.
+    while (found := _CARE_OF.match(text)) and (first or not found[0][:2].isalpha()):
+        text, first = text[found.end() :], False
+    return text
+
+
+def apartment_number(text: str) -> str:
+    """Return ``1001`` for ``lgh 1001``, ``Lgh: 1001`` and a spreadsheet's ``1001.0``."""
+    while found := _APARTMENT.match(text):
+        text = text[found.end() :]
+    try:
+        return whole_number(text)
+    except NotWhole:
+        return text
 
 
 def _capital(word: str) -> str:
@@ -69,7 +107,7 @@ class Addressee:
 
         def line(name: str) -> str:
             value = members.get(name)
-            return " ".join(str(value).split()) if value is not None else ""
+            return " ".join(composed(str(value)).split()) if value is not None else ""
 
         code = line("zipCode")
         return cls(
@@ -151,7 +189,7 @@ class Addressee:
                     "must not be blank: a letter is addressed to a name or an organizationName",
                 )
             )
-        if not self.street and not self.care_of:
+        if not self.street and not care_of_name(self.care_of):
             found.append(Violation("address.address", "must not be blank"))
         if not self.city:
             found.append(Violation("address.city", "must not be blank"))
@@ -169,25 +207,25 @@ class Addressee:
         Facts: addressing for sorting machines.
         """
         person = self.name if self.organization else ""
-        care_of = (
-            self.care_of
-            if not self.care_of or self.care_of.lower().startswith("c/o")
-            else f"c/o {self.care_of}"
-        )
-        flat = (
-            f"lgh {self.apartment}"
-            if self.apartment and not self.apartment.lower().startswith("lgh")
-            else self.apartment
-        )
+        name = care_of_name(self.care_of)
+        care_of = f"c/o {name}" if name else ""
         domestic = self.is_domestic and len(self.postal_code) == 5
         code = f"{self.postal_code[:3]} {self.postal_code[3:]}" if domestic else self.postal_code
         town = self.city.upper() if self.is_domestic else self.city
         place = "  ".join(part for part in (code, town) if part)
         abroad = "" if self.is_domestic else self.country.upper()
-        street = " ".join(part for part in (self.street, flat) if part)
-        return [
-            line for line in (self.printed_name, person, care_of, street, place, abroad) if line
-        ]
+        found = (self.printed_name, person, care_of, self._street_line(), place, abroad)
+        return [line for line in found if line]
+
+    def _street_line(self) -> str:
+        """Return street and apartment, which the street may name already."""
+        number = apartment_number(self.apartment)
+        if not number:
+            return self.street
+        *_, last = ("", *_APARTMENT_IN_STREET.findall(self.street))
+        if last.casefold() == number.casefold():
+            return self.street
+        return f"{self.street} lgh {number}".strip()
 
     def __repr__(self) -> str:
         return "Addressee(…)"

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import phonenumbers
+from typing import Any
 
 from utskick.domain.leg import Leg
-
-#: Contract section 1.1, ``@ValidMSISDN`` (E.164 with its plus sign).
-MSISDN: Final = re.compile(r"\+[1-9][0-9]{3,14}\Z")
-_AS_WRITTEN: Final = re.compile(r"[+0-9()./ \t\xa0-]{4,30}\Z")
-_SWEDISH_MOBILE: Final = re.compile(r"\+467[02369][0-9]{7}\Z")
-_ATOM: Final = r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f\x85\u2028\u2029]+"
-_EMAIL: Final = re.compile(rf"{_ATOM}@{_ATOM}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,46 +51,3 @@ def once_each(
             unique.append(recipient)
         entries.append(place)
     return unique, entries
-
-
-def is_msisdn(text: str) -> bool:
-    return MSISDN.match(text) is not None
-
-
-def is_swedish_mobile(number: str) -> bool:
-    """Return whether an E.164 number is a Swedish mobile one (07[02369], PTS numbering plan)."""
-    return _SWEDISH_MOBILE.match(number) is not None
-
-
-def national_to_msisdn(text: str) -> str | None:
-    """Return a number as written in Sweden (``070-174 06 05``, ``0046…``) in E.164.
-
-    None: it is no possible number.
-    """
-    if not _AS_WRITTEN.match(
-        text
-    ):  # The library reads letters as on a keypad, and drops extensions.
-        return None
-    try:
-        number = phonenumbers.parse(text, "SE")
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def is_email(text: str) -> bool:
-    """Return whether it is a plain address, as the contract's ``@Email`` (``a@b`` is one).
-
-    It has nothing that could end a header.
-    """
-    if len(text) > 320 or not _EMAIL.match(text):
-        return False
-    local, _, domain = text.rpartition("@")
-    return (
-        not any(
-            part.startswith(".") or part.endswith(".") or ".." in part for part in (local, domain)
-        )
-        and "/" not in domain
-    )

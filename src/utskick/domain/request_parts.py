@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from utskick.domain.recipient import is_email
+from utskick.domain.email_address import is_email
 from utskick.domain.validators import (
     CLEAN,
     CLEAN_LINES,
@@ -17,11 +17,13 @@ from utskick.domain.validators import (
     NOT_BLANK,
     UTF8,
     Body,
+    Composed,
     Constraint,
-    FreeLine,
+    Folded,
     FreeText,
     Line,
-    Text,
+    Verbatim,
+    VisibleAddress,
     is_base64,
 )
 
@@ -67,12 +69,12 @@ REFERENCE: Final[Any] = Field(
 )
 SEND_AT: Final[Any] = Field(
     default=None,
-    description="Earliest time to send; Swedish time where it has no zone",
+    description="Earliest time to send (RFC 3339); Swedish time where it has no zone",
     examples=["2035-10-09T08:00:00+02:00"],
 )
 VALID_UNTIL: Final[Any] = Field(
     default=None,
-    description="Latest time to send; Swedish time where it has no zone",
+    description="Latest time to send (RFC 3339); Swedish time where it has no zone",
     examples=["2035-10-10T08:00:00+02:00"],
 )
 #: Characters of one line of an address; more fits no window.
@@ -116,9 +118,11 @@ def crowd(most: int, least: int = 1) -> Constraint:
     )
 
 
-Line255 = Annotated[str, line_up_to(255)]
+Id255 = Annotated[str, line_up_to(255)]
+Line255 = Annotated[str, Composed, line_up_to(255)]
 SupportText = Annotated[
     str,
+    Composed,
     Constraint(
         (NOT_BLANK, NO_NUL, CLEAN_LINES, UTF8, XML, size_up_to(1024)),
         "must not be blank",
@@ -127,6 +131,7 @@ SupportText = Annotated[
 ]
 SupportEmail = Annotated[
     str,
+    VisibleAddress,
     Constraint(
         (
             (
@@ -152,7 +157,10 @@ SupportUrl = Annotated[
     ),
 ]
 AddressLine = Annotated[
-    FreeLine, Constraint((at_most(LONGEST_LINE),), schema=(("maxLength", LONGEST_LINE),))
+    str,
+    Folded,
+    Composed,
+    Constraint((CLEAN, UTF8, at_most(LONGEST_LINE)), schema=(("maxLength", LONGEST_LINE),)),
 ]
 OrganizationNumber = Annotated[
     str,
@@ -173,6 +181,16 @@ NeededDepartment = Annotated[
     Line,
     Constraint((size_up_to(LONGEST_NAME),), "must not be blank", (("maxLength", LONGEST_NAME),)),
 ]
+#: The name of a file of a letter or of a digital mail, as long as a file system takes it.
+FileName = Annotated[
+    str,
+    Composed,
+    Constraint(
+        (NOT_BLANK, CLEAN, UTF8, XML, size_up_to(255)),
+        "must not be blank",
+        (("minLength", 1), ("maxLength", 255)),
+    ),
+]
 #: A file of a letter or of a digital mail; null is reported otherwise than blank.
 FileContent = Annotated[
     str,
@@ -187,8 +205,8 @@ FileContent = Annotated[
 class ExternalReference(Body):
     """A pair of the caller's own, kept with the message."""
 
-    key: Text = Field(description="Name of the key", examples=["flowInstanceId"])
-    value: Text = Field(description="Its value", examples=["12345"])
+    key: Verbatim = Field(description="Name of the key", examples=["flowInstanceId"])
+    value: Verbatim = Field(description="Its value", examples=["12345"])
 
 
 class SupportInfo(Body, title="DigitalMailSenderSupportInfo"):

@@ -7,12 +7,13 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date, datetime
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -20,18 +21,22 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
-from utskick.domain.clock import SWEDEN
+from utskick.domain import email_address
+from utskick.domain.characters import composed, folded, without_invisible
+from utskick.domain.clock import NotAMoment, read_moment
+from utskick.domain.email_address import WELL_FORMED, is_email
 from utskick.domain.errors import Invalid, Unreadable, UtskickError, Violation
 from utskick.domain.ids import parse_id
-from utskick.domain.recipient import is_email, is_msisdn, national_to_msisdn
+from utskick.domain.phone_number import NotANumber, canonical, is_msisdn, read_number
 
 #: Characters of what statistics are counted by: origin, department, user.
 LONGEST_NAME = 255
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}\Z")
 _REFERENCE = re.compile(r"[ -~\xa1-\xac\xae-\ud7ff\ue000-\U0010ffff]{1,64}\Z")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _PERSON = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -54,12 +59,14 @@ class Body(BaseModel):
 class Constraint:
     """Constraints of one member. All that fail are reported, each in its words.
 
-    ``missing``: reported when it is absent or null.
+    ``missing``: reported when it is absent or null. ``cleaned``: what the value becomes before it
+    is checked.
     """
 
     checks: tuple[tuple[str, Callable[[Any], bool]], ...]
     missing: str = "must not be null"
     schema: tuple[tuple[str, Any], ...] = ()
+    cleaned: Callable[[Any], Any] | None = None
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -72,6 +79,8 @@ class Constraint:
         return {**handler(schema), **dict(self.schema)}
 
     def _check(self, value: Any) -> Any:
+        if self.cleaned is not None:
+            value = self.cleaned(value)
         failed = [message for message, holds in self.checks if not holds(value)]
         if failed:
             raise PydanticCustomError("violation", "{messages}", {"messages": failed})
@@ -130,20 +139,28 @@ MSISDN_MESSAGE = (
     r"must be a valid MSISDN (example: +46701740605). Regular expression: ^\+[1-9][\d]{3,14}$"
 )
 
-Text = Annotated[
+#: Text is composed (NFC) before its length is counted, and sent so; ids of the caller are not.
+Composed = AfterValidator(composed)
+Verbatim = Annotated[
     str, Constraint((NOT_BLANK, NO_NUL, UTF8), "must not be blank", (("minLength", 1),))
 ]
-Line = Annotated[
-    str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+Text = Annotated[
+    str, Composed, Constraint((NOT_BLANK, NO_NUL, UTF8), "must not be blank", (("minLength", 1),))
 ]
-FreeText = Annotated[str, Constraint((NO_NUL, UTF8))]
-FreeLine = Annotated[str, Constraint((CLEAN, UTF8))]
+Line = Annotated[
+    str, Composed, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+]
+FreeText = Annotated[str, Composed, Constraint((NO_NUL, UTF8))]
+FreeLine = Annotated[str, Composed, Constraint((CLEAN, UTF8))]
+#: Line breaks of a member that is printed as one line become spaces.
+Folded = AfterValidator(folded)
 Uuid = Annotated[
     str,
     Constraint(
         (("not a valid UUID", lambda v: parse_id(v) is not None),),
         "not a valid UUID",
         (("format", "uuid"),),
+        without_invisible,
     ),
 ]
 Person = Annotated[
@@ -153,35 +170,51 @@ Person = Annotated[
         schema=(("pattern", "^[A-Za-z0-9_-]{1,64}$"),),
     ),
 ]
+#: Invisible characters mean nothing in ids and numbers, and are removed.
 Msisdn = Annotated[
     str,
     Constraint(
-        ((MSISDN_MESSAGE, is_msisdn),), MSISDN_MESSAGE, (("pattern", "^\\+[1-9][0-9]{3,14}$"),)
+        ((MSISDN_MESSAGE, is_msisdn),),
+        MSISDN_MESSAGE,
+        (("pattern", "^\\+[1-9][0-9]{3,14}$"),),
+        lambda v: canonical(without_invisible(v)),
     ),
 ]
 
 
 def _phone(value: str) -> str:
-    found = national_to_msisdn(value)
-    if found is None:
-        raise broken(MSISDN_MESSAGE)
+    found = read_number(value)
+    if isinstance(found, NotANumber):
+        raise broken(MSISDN_MESSAGE, *([found.reason] if found.detail else []))
     return found
 
 
 #: A number as people write it; becomes E.164.
 Phone = Annotated[str, Constraint((), MSISDN_MESSAGE), AfterValidator(_phone)]
+
+
+def _visible_address(value: str) -> str:
+    found = email_address.cleaned(value)
+    if unseen := email_address.hidden(found):
+        raise broken(WELL_FORMED, f"must not contain {unseen}")
+    return found
+
+
+VisibleAddress = AfterValidator(_visible_address)
 Email = Annotated[
     str,
+    VisibleAddress,
     Constraint(
-        (NOT_BLANK, ("must be a well-formed email address", lambda v: v == "" or is_email(v))),
+        (NOT_BLANK, (WELL_FORMED, lambda v: v == "" or is_email(v))),
         "must not be blank",
         (("format", "email"), ("minLength", 1)),
     ),
 ]
 OptionalEmail = Annotated[
     str,
+    VisibleAddress,
     Constraint(
-        (("must be a well-formed email address", lambda v: v == "" or is_email(v)),),
+        ((WELL_FORMED, lambda v: v == "" or is_email(v)),),
         schema=(("format", "email"),),
     ),
 ]
@@ -205,15 +238,24 @@ OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
 NotEmpty = Constraint((("must not be empty", bool),), "must not be empty", (("minItems", 1),))
 
 
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=SWEDEN)).astimezone(UTC)
-    except OverflowError as fault:
-        raise broken("must be a time that a calendar can hold") from fault
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return value
+    found = read_moment(value)
+    if isinstance(found, NotAMoment):
+        raise PydanticKnownError("datetime_parsing", {"error": found.value})
+    return found
 
 
-#: ISO 8601; without a zone it is Swedish local time, as everywhere in the contract.
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+def _day(value: Any) -> Any:
+    """Return a date, or what is none for pydantic to refuse: a number would be seconds to it."""
+    return value if value is None or (isinstance(value, str) and _DAY.match(value)) else ""
+
+
+#: A date of ISO 8601, as a string; numbers of seconds and times are no dates.
+Day = Annotated[date, BeforeValidator(_day)]
+#: A time of RFC 3339, or Swedish local time without a zone, as everywhere in the contract.
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 def told(fault: ValidationError) -> list[str]:

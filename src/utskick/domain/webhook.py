@@ -34,6 +34,13 @@ _SPREAD: Final = 0.2
 OVERLAP: Final = timedelta(hours=24)
 
 
+class WebhookKind(StrEnum):
+    """What a webhook is told of: status changes of deliveries, or inbound messages."""
+
+    DELIVERIES = "deliveries"
+    INBOUND = "inbound"
+
+
 class Stopped(StrEnum):
     """Why a webhook is not called any more."""
 

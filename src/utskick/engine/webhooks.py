@@ -1,4 +1,4 @@
-"""Calls to webhooks: each gets its events in order, one call at a time.
+"""Calls to webhooks: each gets its events or messages in order, one call at a time.
 
 One that fails holds back only its own.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from time import monotonic
@@ -31,15 +32,21 @@ _TURN: Final = 5.0
 
 
 class WebhookRound:
-    """Delivers events to webhooks. ``step`` may be called by any number of workers.
+    """Calls webhooks. ``step`` may be called by any number of workers.
 
-    ``rest``: seconds in which a webhook without new events is left alone.
+    ``rest``: seconds in which a webhook with nothing new is left alone. ``label``: a provider
+    account's stored name → the readable one.
     """
 
     def __init__(
-        self, database: Database, receivers: WebhookClient, clock: Clock, rest: float = 1.0
+        self,
+        database: Database,
+        receivers: WebhookClient,
+        clock: Clock,
+        rest: float = 1.0,
+        label: Callable[[str], str] = str,
     ) -> None:
-        self._calls = WebhookCalls(database)
+        self._calls = WebhookCalls(database, label)
         self._receivers = receivers
         self._clock = clock
         self._rest = timedelta(seconds=rest)

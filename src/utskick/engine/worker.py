@@ -109,7 +109,7 @@ class Worker:
         )
         called = self._options.receivers
         self._webhooks = (
-            WebhookRound(database, called, clock, self._options.poll)
+            WebhookRound(database, called, clock, self._options.poll, partial(label_of, channels))
             if called is not None
             else None
         )

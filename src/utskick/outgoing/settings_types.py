@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
-def _address(text: str) -> str:
+def _checked_address(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be a complete address, such as https://sms.example.se")
@@ -32,7 +32,11 @@ def _address(text: str) -> str:
         raise ValueError(
             "must be an address without user, '?' and '#'; credentials have settings of their own"
         )
-    return text.rstrip("/")
+    return text
+
+
+def _address(text: str) -> str:
+    return _checked_address(text).rstrip("/")
 
 
 def _certificates_file(path: Path) -> Path:
@@ -76,7 +80,10 @@ def _detail(kind: str, message: str, loc: tuple[int | str, ...]) -> InitErrorDet
 #: Last annotation of a secret type: errors of the value never include the value.
 REDACT_INPUT = WrapValidator(_without_input)
 
+#: The base of addresses: without a slash at the end.
 Address = Annotated[str, AfterValidator(_address)]
+#: An address that is compared or called exactly as it is written.
+ExactAddress = Annotated[str, AfterValidator(_checked_address)]
 #: The part after the @ is the unit that the account belongs to (``domain.unit.Unit.tag``).
 AccountName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}(@[0-9]{4}[0-9a-f.]{0,20})?$")

@@ -195,7 +195,7 @@ def json_response(
     members: Mapping[str, Any], status: int = 200, content_type: str = "application/json"
 ) -> web.Response:
     return web.Response(
-        body=_json_bytes(members),
+        body=_json_bytes(members) + b"\n",
         status=status,
         content_type=content_type,
         charset="utf-8",

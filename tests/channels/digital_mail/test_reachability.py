@@ -91,6 +91,9 @@ async def test_an_address_that_was_struck_off_the_list_is_not_called_at_a_repeat
         ("201012840000", "minor"),
         ("200811250000", None),
         ("200811260000", "minor"),
+        ("200811600000", "minor"),
+        ("200810600000", None),
+        ("198500880000", "no-mailbox"),
         ("165568402266", None),
     ],
 )

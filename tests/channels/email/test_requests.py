@@ -91,7 +91,10 @@ def test_an_email_without_any_body_is_accepted() -> None:
         ),
         (
             {"emailAddress": "a\u202eb@c.se"},
-            [("emailAddress", "must be a well-formed email address")],
+            [
+                ("emailAddress", "must be a well-formed email address"),
+                ("emailAddress", "must not contain U+202E"),
+            ],
         ),
         (
             {"emailAddress": "a@" + "å" * 64 + ".se"},

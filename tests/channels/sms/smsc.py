@@ -75,8 +75,10 @@ class ScriptedCentre:
         return [request for request in self.requests if request[0] == command | ANSWER]
 
     def deliver(self, text: bytes, number: int = 1, **members: Any) -> None:
+        sender = members.pop("source_addr", "46701740605")
+        recipient = members.pop("destination_addr", "Utskick")
         message = smpp34.DeliverSm(
-            "46701740605", "Utskick", text, sequence_number=number, **{"esm_class": 4, **members}
+            sender, recipient, text, sequence_number=number, **{"esm_class": 4, **members}
         )
         self.say(message.encode())
 

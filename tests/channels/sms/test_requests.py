@@ -19,7 +19,8 @@ from utskick.channels.sms.requests import (
     SmsRequest,
 )
 from utskick.domain.errors import Invalid, Unreadable
-from utskick.domain.recipient import Recipient, national_to_msisdn
+from utskick.domain.phone_number import national_to_msisdn
+from utskick.domain.recipient import Recipient
 from utskick.domain.validators import MSISDN_MESSAGE, refusal
 
 ANNA = "6a5c3d04-412d-11ec-973a-0242ac130003"
@@ -167,14 +168,49 @@ def test_the_short_form_takes_national_numbers_and_people_by_any_id() -> None:
     assert list(many.recipients()) == [Recipient("+46701740605", "b")]
 
 
-@pytest.mark.parametrize("number", ["", "070", "anna", "+46", "07017406050000000"])
-def test_the_short_form_refuses_what_is_no_number(number: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "detail"),
+    [
+        ("", None),
+        ("070", "it has too few or too many digits"),
+        ("anna", None),
+        ("0700-KATT", "it contains letters"),
+        ("+46", None),
+        ("07017406050000000", "it has too few or too many digits"),
+        (
+            "4,67E+10",
+            "it was written by a spreadsheet as a power of ten, and its last digits are lost",
+        ),
+        (4670174060.5, "it has decimals"),
+        ("+46 70\u202e1740605", "it contains U+202E"),
+    ],
+)
+def test_the_short_form_refuses_what_is_no_number(number: str, detail: str | None) -> None:
+    reasons = [MSISDN_MESSAGE, *([f"is not a phone number: {detail}"] if detail else [])]
     assert violations(ShortSmsRequest, {"mobileNumber": number, "message": "Hej"}) == [
-        ("mobileNumber", MSISDN_MESSAGE)
+        ("mobileNumber", reason) for reason in reasons
     ]
 
 
-def as_msisdn(text: str) -> str | None:
+def test_a_spreadsheets_number_in_json_is_never_another_number() -> None:
+    for number in (46701740605.0, 701740605.0, 46701740605, "46701740605.0", "4.6701740605E+10"):
+        assert as_msisdn(number) == "+46701740605"
+
+
+def test_a_number_with_a_trunk_zero_is_the_same_in_the_contracts_form() -> None:
+    request = SmsBatchRequest.model_validate(
+        {
+            "message": "Hej",
+            "parties": [
+                {"mobileNumber": "+460701740605"},
+                {"mobileNumber": "\u202d+46701740605\u202c"},
+            ],
+        }
+    )
+    assert list(request.recipients()) == [Recipient("+46701740605")] * 2
+
+
+def as_msisdn(text: object) -> str | None:
     try:
         return ShortSmsRequest.model_validate(
             {"mobileNumber": text, "message": "Hej"}

@@ -43,7 +43,14 @@ from utskick.channels.sms.smpp.command_status import (
 from utskick.channels.sms.smpp.times import validity_period
 from utskick.domain.clock import utc_now
 from utskick.domain.ids import new_id
-from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Rejected, Sent, Uncertain
+from utskick.domain.outcome import (
+    Deferred,
+    Misconfigured,
+    Outcome,
+    Rejected,
+    Sent,
+    Uncertain,
+)
 
 MISBEHAVIOUR: dict[str, int | str] = {
     "throttle": 0x58,

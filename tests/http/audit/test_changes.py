@@ -19,8 +19,11 @@ from tests.http.audit.test_audit import trail
 from tests.http.conftest import Client, serving
 from tests.http.examples import EXAMPLES
 from tests.http.messages.test_push import device
+from utskick.domain.clock import utc_now
+from utskick.domain.inbound import InboundPart
 from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.database import Database
+from utskick.store.messages.inbound import InboundPlace, InboundRows
 
 ORIGIN: Final = "Skolappen"
 #: All that a request may change. Tallies and months' keys are the service's own.
@@ -276,6 +279,13 @@ async def user_message(client: Client, _: Database) -> Call:
     return Call("GET", f"/2281/users/joe01doe/messages/{sent.json['messageId']}")
 
 
+async def inbound_message(client: Client, database: Database) -> Call:
+    place = InboundPlace("2281", "SMS", "smpp")
+    await InboundRows(database).keep(place, InboundPart("+46701740605", "71456", "Ja"), utc_now())
+    made = await database.pool.fetchval("SELECT id FROM inbound_messages LIMIT 1")
+    return Call("GET", f"/2281/inbound-messages/{made}")
+
+
 OPERATIONS: Final[dict[str, Prepare]] = {
     "sendSms": plain("POST", "/2281/sms?async=true", "SmsRequest"),
     "getConversationHistory": on_party("GET", "/2281/conversation-history/{}"),
@@ -286,6 +296,7 @@ OPERATIONS: Final[dict[str, Prepare]] = {
     "readAttachmentByRequestParameter": read_attachment,
     "getUserBatches": plain("GET", "/2281/users/joe01doe/batches"),
     "getUserMessages": plain("GET", "/2281/users/joe01doe/messages"),
+    "getInboundMessage": inbound_message,
     "getInboundMessages": plain("GET", "/2281/inbound-messages"),
     "getUserMessage": user_message,
     "getParty": on_party("GET", "/2281/parties/{}"),

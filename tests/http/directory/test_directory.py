@@ -89,6 +89,46 @@ async def test_a_setting_is_made_read_changed_and_deleted(client: Client) -> Non
     assert (await client.call("PATCH", f"/2281/settings/{made}", {})).status == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "destination", "kept"),
+    [
+        ("SMS", "\u202d+46701740605\u202c", "+46701740605"),
+        ("SMS", "+460701740605", "+46701740605"),
+        ("EMAIL", "\u200banna@example.se\u00a0", "anna@example.se"),
+        ("SMS", "46701740605.0", None),
+        ("EMAIL", "anna@example.123", None),
+        ("EMAIL", "anna\u202e@example.se", None),
+    ],
+)
+async def test_a_destination_is_stored_as_it_is_sent_to(
+    client: Client, method: str, destination: str, kept: str | None
+) -> None:
+    channel = {"contactMethod": method, "alias": "a", "destination": destination}
+    if kept is None:
+        body = {"partyId": str(uuid4()), "alias": "mina", "contactChannels": [channel]}
+        found = violations(await client.post("/2281/settings", body))
+        assert list(found) == ["contactChannels[0].destination"]
+        return
+    made = (await client.get(f"/2281/settings/{await setting(client, channel)}")).json
+    assert [each["destination"] for each in made["contactChannels"]] == [kept]
+
+
+async def test_a_party_with_an_unknown_month_of_birth_and_broken_lines_is_taken(
+    client: Client,
+) -> None:
+    party = str(uuid4())
+    body = {
+        "legalId": "19150088\u20112392",
+        "names": {"firstName": "A\u030asa", "lastName": "O\u0308berg"},
+        "address": {"careOf": "c/o Bo\nEk", "address": "Storgatan 1\r\nlgh 1001"},
+    }
+    made = await client.call("PUT", f"/2281/parties/{party}", body)
+    assert made.status in (200, 201, 204), made.text
+    found = (await client.get(f"/2281/parties/{party}")).json
+    assert found["names"] == {"firstName": "Åsa", "lastName": "Öberg"}
+    assert found["address"] == {"careOf": "c/o Bo Ek", "address": "Storgatan 1 lgh 1001"}
+
+
 async def test_a_party_has_one_setting_also_for_those_who_ask_at_once(client: Client) -> None:
     party = str(uuid4())
     made = await asyncio.gather(

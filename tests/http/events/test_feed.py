@@ -10,15 +10,25 @@ from typing import Any
 
 import pytest
 
+from tests.channels.sms.smsc import ScriptedCentre, settings
 from tests.http.conftest import Client
 from tests.http.event_rows import delivery, happens
+from tests.http.events.conftest import OK, written
 from tests.store.test_migrations import fresh
+from utskick import bootstrap
+from utskick.bootstrap import channels as channel_setup
+from utskick.domain.clock import utc_now
 from utskick.domain.feed import OLDEST, Position, read_position
+from utskick.domain.inbound import InboundPart
 from utskick.domain.status import Status
 from utskick.store import migrations
+from utskick.store.crypto.cipher import Cipher
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Database
 from utskick.store.events.feed import Feed, FeedQuery
 from utskick.store.events.transaction_numbers import Numbering
+from utskick.store.messages.inbound import InboundPlace, InboundRows
+from utskick.store.messages.inbound_feed import InboundFeed
 
 
 async def told(client: Client, count: int, path: str = "/2281/events") -> dict[str, Any]:
@@ -271,7 +281,7 @@ async def restored(server: str) -> AsyncIterator[Database]:
     """A database whose events were numbered by a cluster that had counted far."""
     url = await fresh(server, "restored")
     await asyncio.to_thread(migrations.migrate, url)
-    opened = Database(url, size=4)
+    opened = Database(url, size=4, vault=Vault(Cipher([bytes(32)])))
     await opened.open()
     yield opened
     await opened.close()
@@ -322,6 +332,50 @@ async def test_an_event_that_is_being_written_during_the_repair_gets_no_old_numb
     await beside
     page = await Feed(restored).page(FeedQuery("2281", OLDEST), 10)
     assert page.events[-1].lifecycle is Status.FAILED
+
+
+async def test_after_a_restore_new_inbound_messages_come_after_old_ones(restored: Database) -> None:
+    rows, place = InboundRows(restored), InboundPlace("2281", "SMS", "smpp")
+    far = await restored.pool.fetchval("SELECT utskick_tx()") + 10**9
+
+    async def write(text: str) -> None:
+        await rows.keep(place, InboundPart("+46701740605", "71456", text), utc_now())
+
+    await write("old")
+    await restored.pool.execute("UPDATE inbound_messages SET tx = $1", far)
+    async with restored.pool.acquire() as connection:
+        open_one = connection.transaction()
+        await open_one.start()
+        await connection.execute("DELETE FROM inbound_messages WHERE recipient = ''")
+        mending = asyncio.create_task(Numbering(restored).mend())
+        await asyncio.sleep(0.1)
+        assert not mending.done(), "it waits for what is being written under the old numbers"
+        beside = asyncio.create_task(write("new"))
+        await asyncio.sleep(0.1)
+        assert not beside.done(), "which waits behind the repair"
+        await open_one.commit()
+    assert await mending > 0
+    await beside
+    page = await InboundFeed(restored).page("2281", OLDEST, 10)
+    assert [(m.text, m.position.tx > far) for m in page.messages] == [("old", False), ("new", True)]
+    await restored.pool.execute("DELETE FROM inbound_messages")
+    assert await Numbering(restored).mend() == 0
+
+
+async def test_what_a_session_brings_after_a_restore_comes_after_what_there_was(
+    restored: Database, centre: ScriptedCentre
+) -> None:
+    rows, place = InboundRows(restored), InboundPlace("2281", "SMS", "smpp")
+    await rows.keep(place, InboundPart("+46701740605", "71456", "old"), utc_now())
+    await restored.pool.execute("UPDATE inbound_messages SET tx = tx + 1000000000")
+    over = {"sandbox": {"enabled": False}, "sms": {"accounts": {"smpp": settings(centre.port)}}}
+    async with channel_setup.opened(bootstrap.read_settings(None, over=over), restored, None):
+        async with asyncio.timeout(8):
+            while not centre.binds:
+                await asyncio.sleep(0.01)
+        assert await written(centre, b"new") == OK
+    page = await InboundFeed(restored).page("2281", OLDEST, 10)
+    assert [message.text for message in page.messages] == ["old", "new"]
 
 
 async def test_numbers_that_are_in_order_are_left_alone(database: Database) -> None:

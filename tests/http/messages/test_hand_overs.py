@@ -98,6 +98,26 @@ async def test_each_letter_says_that_its_hand_over_fails_and_why(
         assert [e["status"] for e in found["events"]][-2:] == ["gathered", "sent"]
 
 
+async def test_a_hand_over_that_succeeds_at_once_is_no_line_of_the_log(client: Client) -> None:
+    with capture_logs() as logs:
+        _, [letter_id, *_] = await closed_batch(client)
+        await client.until(
+            f"/2281/status/delivery/{letter_id}", lambda d: d["lifecycle"] == "sent", 15
+        )
+    assert [line for line in logs if line["event"].startswith("hand-over")] == []
+    await make_ill(client)
+    with capture_logs() as logs:
+        _, [letter_id, *_] = await closed_batch(client)
+        await failing(client, letter_id)
+        await mend(client)
+        await client.until(
+            f"/2281/status/delivery/{letter_id}", lambda d: d["lifecycle"] == "sent", 15
+        )
+        lines = [line["event"] for line in logs if line["event"].startswith("hand-over")]
+    assert set(lines[:-1]) == {"hand-over-failed"}
+    assert lines[-1] == "hand-over-done", "what had failed is told when it is done"
+
+
 async def test_health_names_the_account_and_how_many_letters_wait(client: Client) -> None:
     assert await hand_overs(client) == []
     await make_ill(client)

@@ -7,6 +7,7 @@ from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -119,6 +120,52 @@ async def test_what_is_to_be_sent_later_is_sent_then_though_nobody_says_that_its
     assert datetime.now(UTC) >= due
 
 
+@pytest.mark.parametrize(("ago", "status"), [(50, 201), (70, 400)])
+async def test_a_time_of_sending_may_be_a_minute_ago(client: Client, ago: int, status: int) -> None:
+    due = datetime.now(UTC) - timedelta(seconds=ago)
+    answer = await client.post("/2281/sms", {**SMS, "sendAt": due.isoformat()})
+    assert answer.status == status, answer.text
+    if status == 400:
+        assert answer.json["violations"] == [
+            {"field": "sendAt", "message": "must not be in the past"}
+        ]
+
+
+async def test_decomposed_text_is_composed_before_it_is_counted_and_sent(client: Client) -> None:
+    text = "Skolan a\u0308r sta\u0308ngd 👩\u200d🏫"
+    answer = await client.post("/2281/sms", {**SMS, "message": text})
+    assert answer.json["sms"]["characters"] == len("Skolan är stängd ") + 5
+    [received] = await client.received("sms", SMS["mobileNumber"])
+    assert received["text"] == "Skolan är stängd 👩\u200d🏫"
+    plain = await client.post("/2281/sms", {**SMS, "message": "A\u030asa"})
+    assert plain.json["sms"] == {"encoding": "GSM-7", "characters": 3, "segments": 1}
+
+
+@pytest.mark.parametrize(
+    "number", [46701740605.0, "701740605.0", "\u202d+46 070-174 06 05\u202c", "4.6701740605E+10"]
+)
+async def test_a_spreadsheets_number_is_sent_to_that_number_and_no_other(
+    client: Client, number: object
+) -> None:
+    answer = await client.post("/sms", {"mobileNumber": number, "message": "Hej"})
+    assert answer.status == 201, answer.text
+    [received] = await client.received("sms", "+46701740605")
+    assert received["text"] == "Hej"
+
+
+async def test_the_status_of_a_batch_says_what_waits_and_until_when(client: Client) -> None:
+    later = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=2)
+    parties = [{"mobileNumber": f"+4670174060{n}"} for n in range(3)]
+    body = {"message": "Hej", "parties": parties, "sendAt": later.isoformat()}
+    answer = await client.post("/2281/sms/batch?async=true", body)
+    place = answer.headers["Location"]
+    found = (await client.get(f"{place}?messages=false")).json
+    assert found["waiting"] == 3
+    local = later.astimezone(ZoneInfo("Europe/Stockholm")).replace(tzinfo=None)
+    assert datetime.fromisoformat(found["waitsUntil"]) == local
+    assert "waiting" not in (await client.get(place)).json
+
+
 async def test_an_email_with_everything_arrives_whole(client: Client) -> None:
     pdf = b"%PDF-1.4 \xc3\xa5\x00\xff"
     answer = await client.post(
@@ -204,6 +251,14 @@ BAD = [
     ("/2281/sms", {**SMS, "message": "a" * 1600}, 400, {"message"}),
     ("/2281/sms", {**SMS, "validUntil": "2020-01-01T00:00:00"}, 400, {"validUntil"}),
     ("/2281/sms", {**SMS, "sendAt": "9999-12-31T23:59:59Z"}, 400, {"sendAt"}),
+    ("/2281/sms", {**SMS, "sendAt": "2020-01-01T00:00:00"}, 400, {"sendAt"}),
+    ("/2281/sms", {**SMS, "sendAt": "2035-10-09"}, 400, None),
+    ("/2281/sms", {**SMS, "sendAt": 2068613400}, 400, None),
+    ("/2281/sms", {**SMS, "sendAt": "2027-03-28T02:30:00"}, 400, None),
+    ("/2281/sms", {**SMS, "validUntil": "2035-10-09T24:00:00Z"}, 400, None),
+    ("/2281/email", {**EMAIL, "emailAddress": "anna@example.123"}, 400, {"emailAddress"}),
+    ("/sms", {"mobileNumber": "070174060", "message": "a"}, 400, {"mobileNumber"}),
+    ("/sms", {"mobileNumber": "4,67E+10", "message": "a"}, 400, {"mobileNumber"}),
     ("/2281/sms/batch", {"message": "a", "parties": []}, 400, {"parties"}),
     (
         "/2281/sms/batch",

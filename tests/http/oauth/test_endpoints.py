@@ -47,7 +47,9 @@ def refusal(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.json["error"]
 
 
-async def test_a_client_gets_a_token_for_ten_minutes_that_says_what_it_may(client: Client) -> None:
+async def test_a_client_of_the_sandbox_gets_a_token_for_an_hour_that_says_what_it_may(
+    client: Client,
+) -> None:
     for answer in (
         await asked(client, {"grant_type": GRANT, **LOGIN}),
         await asked(
@@ -60,7 +62,7 @@ async def test_a_client_gets_a_token_for_ten_minutes_that_says_what_it_may(clien
         ),
     ):
         assert answer.status == 200
-        assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 600)
+        assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 3600)
         assert answer.json["scope"] == " ".join(tokens.EVERYTHING)
         assert (answer.headers["Cache-Control"], answer.headers["Pragma"]) == (
             "no-store",
@@ -81,7 +83,7 @@ async def test_a_client_gets_a_token_for_ten_minutes_that_says_what_it_may(clien
         "everything",
         list(tokens.SERVED),
     )
-    assert payload["exp"] - payload["iat"] == 600
+    assert payload["exp"] - payload["iat"] == 3600
     assert jwt.get_unverified_header(token)["typ"] == "at+jwt"
     second = jwt.decode(
         (await asked(client, {"grant_type": GRANT, **LOGIN})).json["access_token"],

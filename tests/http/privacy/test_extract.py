@@ -22,9 +22,11 @@ from tests.http.people_in_full import FILE, MAIL, PHONE, STREET, SUBJECT, TEXT, 
 from tests.store.histories import Histories, Told
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import ExtractTooLong
+from utskick.domain.inbound import InboundPart
 from utskick.domain.month import month_of, written
 from utskick.http.privacy.extract_pages import MOST_MESSAGES, Pages, Printer
 from utskick.store.database import Database
+from utskick.store.messages.inbound import InboundPlace, InboundRows
 
 
 async def fetched(client: Client, path: str, **headers: str) -> tuple[int, Any, bytes]:
@@ -127,6 +129,55 @@ async def test_what_was_said_in_a_destroyed_month_is_told_as_erased(
     assert message["deliveries"][0]["content"] == {"erased": True}
     assert message["files"] == []
     assert (await fetched(client, f"/2281/parties/{party}/extract?format=pdf"))[0] == 200
+
+
+async def test_what_came_from_the_persons_numbers_is_told(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("utskick.store.history.inbound._STRIDE", 2)
+    party, rows = str(uuid4()), InboundRows(database)
+    place = InboundPlace("2281", "SMS", "smpp")
+
+    async def replies(text: str, sender: str = PHONE, **more: Any) -> None:
+        where, at = more.pop("place", place), more.pop("at", utc_now())
+        await rows.keep(where, InboundPart(sender, "71456", text, **more), at)
+
+    sms = {"mobileNumber": PHONE, "message": "Hej", "party": {"partyId": party}}
+    assert (await client.post("/2281/sms", sms)).status == 201
+    assert (await client.post("/2260/sms", sms)).status == 201
+    await client.call("PUT", "/2281/configuration/retention/SMS", {"days": 30, "decision": "KS 1"})
+    await replies("glömt", at=datetime(2009, 3, 1, tzinfo=UTC))
+    async with database.transaction() as connection:
+        month = written(month_of(datetime(2009, 3, 1, tzinfo=UTC)))
+        assert await database.vault.rows.destroy(connection, ("2281", month))
+    for text in ("Hemligt ett", "Hemligt två", "Hemligt tre", "stopp"):
+        await replies(text)
+    await replies("någon annans", "+46701740699")
+    await replies("en annan kommuns", place=InboundPlace("2260", "SMS", "smpp"))
+    found = (await client.get(f"/2281/parties/{party}/extract")).json
+    told = found["inboundMessages"]
+    assert [m.get("text") for m in told] == [
+        "stopp",
+        "Hemligt tre",
+        "Hemligt två",
+        "Hemligt ett",
+        None,
+    ]
+    assert (told[0]["stop"], told[0]["sender"], told[0]["recipient"]) == (True, PHONE, "71456")
+    assert (told[0]["messageType"], told[0]["retention"]["decision"]) == ("SMS", "KS 1")
+    assert told[0]["retention"]["until"][:19] > told[0]["receivedAt"][:19]
+    assert ("sender" in told[4], told[4]["erased"]) == (False, True)
+    [theirs] = (await client.get(f"/2260/parties/{party}/extract")).json["inboundMessages"]
+    assert theirs["text"] == "en annan kommuns"
+    _, _, data = await fetched(client, f"/2281/parties/{party}/extract?format=pdf")
+    _, text = read(data)
+    for said in ("Inkomna meddelanden", "Hemligt två", "71456", "Innehållet är raderat", "KS 1"):
+        assert said in text, said
+    assert "någon annans" not in text
+    sent = {"mobileNumber": "+46701740698", "message": "Hej", "party": {"partyId": str(uuid4())}}
+    assert (await client.post("/2281/sms", sent)).status == 201
+    other = await client.get(f"/2281/parties/{sent['party']['partyId']}/extract")
+    assert other.json["inboundMessages"] == []
 
 
 async def test_a_protected_persons_own_address_is_told(client: Client) -> None:
@@ -244,7 +295,7 @@ async def test_a_history_too_long_for_a_pdf_is_refused_and_told_as_json(
 
 
 def test_very_long_texts_are_refused_before_they_are_set() -> None:
-    pages = Printer({}).begin({"messageCount": 3})
+    pages = Printer({}).begin({"messageCount": 3, "inboundCount": 0})
     message = {
         "messageId": "x",
         "timestamp": utc_now().isoformat(),
@@ -265,3 +316,14 @@ def test_very_long_texts_are_refused_before_they_are_set() -> None:
     with pytest.raises(ExtractTooLong, match="1 000 000 characters"):
         pages.add(message)
     assert isinstance(pages, Pages)
+
+
+def test_inbound_messages_count_for_the_length_of_a_pdf() -> None:
+    with pytest.raises(ExtractTooLong, match="1001 messages, more than 1000"):
+        Printer({}).begin({"messageCount": 1, "inboundCount": 1_000})
+    pages = Printer({}).begin({"messageCount": 0, "inboundCount": 3})
+    reply = {"receivedAt": utc_now().isoformat(), "recipient": "71456", "missingParts": 0}
+    for _ in range(2):
+        pages.add_inbound({**reply, "text": "x" * 450_000})
+    with pytest.raises(ExtractTooLong, match="1 000 000 characters"):
+        pages.add_inbound({**reply, "text": "x" * 450_000})

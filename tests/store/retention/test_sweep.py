@@ -189,17 +189,22 @@ async def test_events_stay_until_they_are_counted_and_delivered(database: Databa
     await histories.batch(Told(), origin="Skola")
     assert (await run(database)).is_nothing, "not counted"
     await Tallies(database).keep_up()
-    await database.pool.execute(
-        """
-        INSERT INTO webhooks (municipality_id, id, origin, url, statuses, secret, created_at, tx,
-            event_id, due_at)
-        VALUES ($1, $2, 'Byggr', '', '{}', '', $3, 0, 0, $3)
-        """,
-        MID,
-        new_id(),
-        NOW,
+    for origin, kind in (("Byggr", "deliveries"), ("Skola", "inbound")):
+        await database.pool.execute(
+            """
+            INSERT INTO webhooks (municipality_id, id, origin, url, statuses, secret, created_at,
+                tx, event_id, due_at, kind)
+            VALUES ($1, $2, $4, '', '{}', '', $3, 0, 0, $3, $5)
+            """,
+            MID,
+            new_id(),
+            NOW,
+            origin,
+            kind,
+        )
+    assert (await run(database, now=NOW + REST)).messages == 1, (
+        "only Byggr has somebody to be told of them"
     )
-    assert (await run(database, now=NOW + REST)).messages == 1, "only Byggr has somebody to be told"
     await database.pool.execute("UPDATE webhooks SET stopped = 'exhausted', stopped_at = $1", NOW)
     assert (await run(database, now=NOW + 2 * REST)).is_nothing, "it may be enabled again"
     assert (await run(database, now=NOW + timedelta(days=31))).messages == 1

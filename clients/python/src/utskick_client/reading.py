@@ -183,15 +183,21 @@ def events(
 
 
 def create_webhook(
-    url: str, statuses: Sequence[str] | None = None, description: str | None = None
+    url: str,
+    statuses: Sequence[str] | None = None,
+    description: str | None = None,
+    *,
+    events: str | None = None,
 ) -> Call[Webhook]:
     """Create a webhook for the client's origin.
 
-    ``statuses``: lifecycles to report; None for all. Store the ``secret``, which is returned only
-    once.
+    ``statuses``: lifecycles to report; None for all. ``events``: ``deliveries`` (default), or
+    ``inbound`` for the municipality's inbound messages. Store the ``secret``, which is returned
+    only once.
     """
     members = {
         "url": url,
+        "events": events,
         "statuses": list(statuses) if statuses is not None else None,
         "description": description,
     }

@@ -248,15 +248,17 @@ class WebhookStop(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook(Result):
-    """Webhook for delivery events.
+    """Webhook for delivery events or inbound messages.
 
-    ``statuses``: reported lifecycles, empty for all. ``state``: ``enabled`` or ``disabled``.
-    ``secret``: signing secret, returned only on creation. ``waiting``: number of events not yet
-    reported, for a single webhook; ``waiting_more``: there are more than were counted.
+    ``events``: ``deliveries`` or ``inbound``. ``statuses``: reported lifecycles, empty for all.
+    ``state``: ``enabled`` or ``disabled``. ``secret``: signing secret, returned only on creation.
+    ``waiting``: number of events or messages not yet reported, for a single webhook;
+    ``waiting_more``: there are more than were counted.
     """
 
     id: str
     url: str
+    events: str | None = None
     statuses: tuple[str, ...] = ()
     description: str | None = None
     secret: str | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -25,7 +24,9 @@ from utskick.domain.validators import (
     UTF8,
     Base64,
     Body,
+    Composed,
     Constraint,
+    Day,
     FreeLine,
     Line,
     Moment,
@@ -82,7 +83,7 @@ class Details(Body):
     """Payment details: amount, due date and account."""
 
     amount: Amount = Field(description="Amount in SEK with at most two decimals", examples=[123.45])
-    due_date: date = Field(description="The last day to pay", examples=["2035-10-09"])
+    due_date: Day = Field(description="The last day to pay", examples=["2035-10-09"])
     payment_reference_type: Literal["SE_OCR", "TENANT_REF"] = Field(
         description="Type of the reference", examples=["SE_OCR"]
     )
@@ -105,7 +106,9 @@ class InvoiceFile(Body, title="DigitalInvoiceFile"):
     )
     content: Base64 = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
     filename: Annotated[
-        str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+        str,
+        Composed,
+        Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),)),
     ] = Field(description="The name of the file", examples=["beslut.pdf"])
 
     def decoded(self) -> Attachment:

@@ -10,9 +10,11 @@ from typing import Final
 from utskick.channels.digital_mail.reachability import (
     FOREIGN_ADDRESS,
     NO_LEGAL_ID,
+    NO_MAILBOX,
     UNSUPPORTED,
     Mailbox,
     assess,
+    may_have_mailbox,
 )
 from utskick.channels.digital_mail.sender_account import SenderAccount
 from utskick.channels.digital_mail.soap_responses import ReachabilityStatus
@@ -60,6 +62,8 @@ class MailboxLookup:
             return LookupResult("", NO_LEGAL_ID, senders[0])
         if not isinstance(legal_id, LegalId):
             return legal_id
+        if not may_have_mailbox(legal_id.twelve):
+            return LookupResult(legal_id.twelve, NO_MAILBOX, senders[0])
         first: LookupResult | Outcome | None = None
         for sender in senders:
             result = await self._at(sender, legal_id.twelve)

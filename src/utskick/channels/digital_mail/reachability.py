@@ -106,13 +106,22 @@ def is_allowed(address: str, operator: MailboxOperator) -> bool:
     return parts.scheme == "https" and host in operator.hosts
 
 
+def may_have_mailbox(recipient: str) -> bool:
+    """Return whether the register can be asked about a number (Recipient.xsd).
+
+    A coordination number whose month is unknown is none of its numbers; a query that has one is
+    refused for all of its recipients.
+    """
+    return recipient.startswith("16") or recipient[4:6] != "00"
+
+
 def is_minor(recipient: str, today: date) -> bool:
     """Return whether a personal or coordination number (day + 60) is a minor's.
 
-    False for organisations and for invalid dates.
+    False for organisations and for invalid dates. Of an unknown day (60) it is the last.
     """
     if recipient.startswith("16"):
         return False
     year, month, day = int(recipient[:4]), int(recipient[4:6]), int(recipient[6:8])
-    born = (year, month, day - 60 if day > 60 else day)
+    born = (year, month, 31 if day == 60 else day - 60 if day > 60 else day)
     return (today.year - ADULT, today.month, today.day) < born

@@ -15,23 +15,21 @@ from utskick.domain.request_parts import (
     REFERENCE,
     SEND_AT,
     VALID_UNTIL,
-    XML,
     Department,
     DigitalSender,
     ExternalReference,
     FileContent,
+    FileName,
+    Id255,
     Line255,
     crowd,
     line_up_to,
     one_of,
 )
 from utskick.domain.validators import (
-    CLEAN,
-    NOT_BLANK,
     OR_NULL,
-    UTF8,
     Body,
-    Constraint,
+    Composed,
     FreeText,
     Moment,
     Reference,
@@ -43,10 +41,7 @@ from utskick.domain.validators import (
 
 #: Maximum number of recipients in a request.
 MOST_PARTIES: Final = 100_000
-Line2000 = Annotated[str, line_up_to(2000)]
-Filename = Annotated[
-    str, Constraint((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),))
-]
+Line2000 = Annotated[str, Composed, line_up_to(2000)]
 Crowd = crowd(MOST_PARTIES)
 
 
@@ -68,7 +63,7 @@ class FileAttachment(Body, title="DigitalMailAttachment"):
         description="The media type", examples=["application/pdf"]
     )
     content: FileContent = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
-    filename: Filename = Field(description="The name of the file", examples=["beslut.pdf"])
+    filename: FileName = Field(description="The name of the file", examples=["beslut.pdf"])
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))
@@ -81,13 +76,11 @@ class OfficialMatter(Body):
     an earlier message.
     """
 
-    id: Line255 | None = Field(
-        default=None, description="Number of the case", examples=["2026-123"]
-    )
-    event_id: Line255 | None = Field(
+    id: Id255 | None = Field(default=None, description="Number of the case", examples=["2026-123"])
+    event_id: Id255 | None = Field(
         default=None, description="Number of this message within the case", examples=["2"]
     )
-    preceding_event_id: Line255 | None = Field(
+    preceding_event_id: Id255 | None = Field(
         default=None, description="Number of an earlier message of the case", examples=["1"]
     )
     subject: Line2000 | None = Field(
@@ -141,7 +134,7 @@ class DigitalMailRequest(Body):
         examples=["Hej!"],
     )
     attachments: list[FileAttachment] | None = Field(default=None, description="Files")
-    header_reference: Line255 | None = Field(
+    header_reference: Id255 | None = Field(
         default=None,
         description="Reference that is visible to mailbox operators and the recipient",
         examples=["Dnr 2026-123"],

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails
 
 from utskick.channels.email.addresses import is_deliverable
-from utskick.domain.recipient import is_email
+from utskick.domain.email_address import is_email
 from utskick.domain.validators import CLEAN, broken, is_clean
 
 _ID = re.compile(r"<.{1,1000}@.{1,1000}>\Z")

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, mode
 
 from utskick.channels.email import requests
 from utskick.channels.email.addresses import LONGEST_LOCAL, is_deliverable, wire_domain
-from utskick.domain.recipient import is_email
+from utskick.domain.email_address import is_email
 from utskick.domain.validators import Line
 from utskick.outgoing.settings_types import (
     Address,

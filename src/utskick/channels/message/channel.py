@@ -23,8 +23,9 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.directory_ports import Contact, Directory, Method
 from utskick.domain.leg import Leg
 from utskick.domain.outcome import Deferred, Outcome, Reason, Rejected
+from utskick.domain.phone_number import national_to_msisdn
 from utskick.domain.preparation import Prepared, Route, Routed
-from utskick.domain.recipient import Recipient, national_to_msisdn, once_each
+from utskick.domain.recipient import Recipient, once_each
 
 #: Channel name by contact method.
 CHANNELS: Final = {Method.SMS: "sms", Method.EMAIL: "email", Method.PUSH: "push"}
@@ -32,7 +33,8 @@ CHANNELS: Final = {Method.SMS: "sms", Method.EMAIL: "email", Method.PUSH: "push"
 _NO_SETTINGS: Final = Reason("no-contact-settings", "the person has no known contact settings")
 _NOT_WANTED: Final = Reason("no-contact-wanted", "the person does not want to be contacted")
 _UNKNOWN: Final = Reason(
-    "undeliverable-unknown-method", "the person's contact settings contain no supported method"
+    "undeliverable-unknown-method",
+    "the person's contact settings contain no supported method, or no number that can be read",
 )
 
 #: A text that is too long for an SMS is no fault of a message that may go by e-mail.
@@ -158,20 +160,23 @@ def _routed(contacts: Sequence[Contact]) -> Prepared:
     wanted = [contact for contact in contacts if not contact.disabled]
     if not wanted:
         return Rejected(_NOT_WANTED)
-    routes = tuple(
-        dict.fromkeys(
-            _route(contact.method, contact.destination)
-            for contact in wanted
-            if contact.method is not None
-        )
-    )
+    found = [
+        _route(contact.method, contact.destination)
+        for contact in wanted
+        if contact.method is not None
+    ]
+    routes = tuple(dict.fromkeys(route for route in found if route is not None))
     return Routed(routes) if routes else Rejected(_UNKNOWN)
 
 
-def _route(method: Method, destination: str) -> Route:
-    """Build a route; phone numbers become E.164, and the destination of PUSH is the party."""
+def _route(method: Method, destination: str) -> Route | None:
+    """Build a route; phone numbers become E.164, and the destination of PUSH is the party.
+
+    None: a register's number that is none, which a provider might take for another.
+    """
     if method is Method.SMS:
-        destination = national_to_msisdn(destination) or destination
+        number = national_to_msisdn(destination)
+        return Route(CHANNELS[method], number) if number is not None else None
     return Route(CHANNELS[method], destination)
 
 

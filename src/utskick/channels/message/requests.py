@@ -20,6 +20,7 @@ from utskick.domain.validators import (
     UTF8,
     Base64,
     Body,
+    Composed,
     Constraint,
     Email,
     FreeLine,
@@ -35,6 +36,7 @@ MOST_MESSAGES: Final = 10_000
 Crowd = crowd(MOST_MESSAGES)
 SmsName = Annotated[
     str,
+    Composed,
     Constraint(
         (NOT_BLANK, CLEAN, UTF8, ("size must be between 0 and 11", lambda name: len(name) <= 11)),
         "must not be blank",
@@ -42,7 +44,7 @@ SmsName = Annotated[
     ),
 ]
 Name = Annotated[
-    str, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
+    str, Composed, Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),))
 ]
 
 

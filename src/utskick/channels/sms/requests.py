@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from utskick.channels.sms.sender_id import SenderId
-from utskick.domain.recipient import Recipient, national_to_msisdn
+from utskick.domain.recipient import Recipient
 from utskick.domain.request_parts import (
     DEPARTMENT,
     PRIORITY,
@@ -22,37 +21,19 @@ from utskick.domain.request_parts import (
     crowd,
 )
 from utskick.domain.validators import (
-    MSISDN_MESSAGE,
     Body,
-    Constraint,
     Moment,
     Msisdn,
     Person,
+    Phone,
     Reference,
     Text,
     Uuid,
-    broken,
 )
 
 MOST_PARTIES: Final = 100_000
-_PLAIN_MOBILE: Final = re.compile(r"07[02369][0-9]{7}\Z")
 
 Crowd = crowd(MOST_PARTIES)
-
-
-def _national(text: str) -> str:
-    """Convert a Swedish or international number to E.164.
-
-    Plain Swedish mobile numbers skip the general parser, which would take seconds for 100 000.
-    """
-    bare = text.replace(" ", "").replace("-", "")
-    number = "+46" + bare[1:] if _PLAIN_MOBILE.match(bare) else national_to_msisdn(text)
-    if number is None:
-        raise broken(MSISDN_MESSAGE)
-    return number
-
-
-Number = Annotated[str, Constraint((), MSISDN_MESSAGE), AfterValidator(_national)]
 
 
 class SmsBody(Body):
@@ -164,7 +145,7 @@ class ShortSmsRequest(SmsBody):
         description="Id of a person, chosen by the calling system",
         examples=["435rfret45"],
     )
-    mobile_number: Number = Field(description="E.164 number", examples=["+46701740605"])
+    mobile_number: Phone = Field(description="E.164 number", examples=["+46701740605"])
 
     def recipients(self) -> Iterator[Recipient]:
         yield Recipient(self.mobile_number, self.person_id)
@@ -178,7 +159,7 @@ class ShortSmsBatchParty(Body):
         description="Id of a person, chosen by the calling system",
         examples=["435rfret45"],
     )
-    mobile_number: Number = Field(description="E.164 number", examples=["+46701740605"])
+    mobile_number: Phone = Field(description="E.164 number", examples=["+46701740605"])
     reference: Reference | None = REFERENCE
 
 

@@ -14,8 +14,8 @@ from utskick.channels.sms.settings import TeliaAccount
 from utskick.domain.channel import ProviderCallback
 from utskick.domain.errors import Unreadable
 from utskick.domain.outcome import Outcome, Reason, Rejected, Sent
+from utskick.domain.phone_number import is_swedish_mobile
 from utskick.domain.receipt import Receipt
-from utskick.domain.recipient import is_swedish_mobile
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, by_status
 from utskick.outgoing.parsing import is_success, members
 from utskick.outgoing.provider_words import with_words

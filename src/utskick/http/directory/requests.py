@@ -14,18 +14,22 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from utskick.domain import email_address
+from utskick.domain.characters import without_invisible
 from utskick.domain.clock import SWEDEN, utc_now
 from utskick.domain.contact_setting import ContactChannel, Filter, Operator, Rule
 from utskick.domain.directory_ports import LegalId, Method, PostalAddress
 from utskick.domain.ids import new_id
 from utskick.domain.legal_id import WrongNumber, read_legal_id
-from utskick.domain.recipient import is_msisdn
+from utskick.domain.phone_number import canonical, is_msisdn
 from utskick.domain.validators import (
     CLEAN,
     MSISDN_MESSAGE,
     NOT_BLANK,
     UTF8,
     Body,
+    Composed,
+    Folded,
     NotEmpty,
     Uuid,
     broken,
@@ -41,9 +45,14 @@ _MANY: Final = Constraint(
     (("size must be between 0 and 100", lambda value: len(value) <= 100),),
     schema=(("maxItems", 100),),
 )
-Short = Annotated[str, Constraint((CLEAN, UTF8, _SIZE), schema=(("maxLength", 255),))]
+Short = Annotated[str, Composed, Constraint((CLEAN, UTF8, _SIZE), schema=(("maxLength", 255),))]
+#: A member that is printed as one line.
+OneLine = Annotated[
+    str, Folded, Composed, Constraint((CLEAN, UTF8, _SIZE), schema=(("maxLength", 255),))
+]
 ShortText = Annotated[
     str,
+    Composed,
     Constraint(
         (NOT_BLANK, CLEAN, UTF8, _SIZE), "must not be blank", (("minLength", 1), ("maxLength", 255))
     ),
@@ -80,9 +89,15 @@ class ContactChannelBody(Body):
         if method is None or method is Method.PUSH:
             return ""
         faults = [] if value.strip() else ["must not be blank"]
-        if method is Method.SMS and not is_msisdn(value):
-            faults.append(MSISDN_MESSAGE)
-        if method is Method.EMAIL and not _EMAIL.match(value):
+        if method is Method.SMS:
+            value = without_invisible(value).strip()
+            if is_msisdn(value):
+                value = canonical(value)
+            else:
+                faults.append(MSISDN_MESSAGE)
+        if method is Method.EMAIL:
+            value = email_address.cleaned(value)
+        if method is Method.EMAIL and not (_EMAIL.match(value) and email_address.is_email(value)):
             faults.append("must be a well-formed email address")
         if faults:
             raise broken(*faults)
@@ -212,11 +227,13 @@ def _legal_id(value: str) -> str:
 class NamesBody(Body, title="PartyNames"):
     """Names of a person, or of an organisation."""
 
-    first_name: Short | None = Field(default=None, description="The first name", examples=["Anna"])
-    last_name: Short | None = Field(
+    first_name: OneLine | None = Field(
+        default=None, description="The first name", examples=["Anna"]
+    )
+    last_name: OneLine | None = Field(
         default=None, description="The last name", examples=["Andersson"]
     )
-    organization: Short | None = Field(
+    organization: OneLine | None = Field(
         default=None, description="The name of an organisation", examples=["Sundsvalls kommun"]
     )
 
@@ -224,16 +241,18 @@ class NamesBody(Body, title="PartyNames"):
 class AddressBody(Body, title="PartyAddress"):
     """A postal address in the form of the contract."""
 
-    address: Short | None = Field(
+    address: OneLine | None = Field(
         default=None, description="Street address or box", examples=["Storgatan 1"]
     )
-    apartment_number: Short | None = Field(
+    apartment_number: OneLine | None = Field(
         default=None, description="The number of the apartment", examples=["1101"]
     )
-    care_of: Short | None = Field(default=None, description="Care of", examples=["c/o Andersson"])
-    zip_code: Short | None = Field(default=None, description="The postal code", examples=["85230"])
-    city: Short | None = Field(default=None, description="The post town", examples=["Sundsvall"])
-    country: Short | None = Field(default=None, description="The country", examples=["Sverige"])
+    care_of: OneLine | None = Field(default=None, description="Care of", examples=["c/o Andersson"])
+    zip_code: OneLine | None = Field(
+        default=None, description="The postal code", examples=["85230"]
+    )
+    city: OneLine | None = Field(default=None, description="The post town", examples=["Sundsvall"])
+    country: OneLine | None = Field(default=None, description="The country", examples=["Sverige"])
 
 
 class PartyRequest(Body):

@@ -1,4 +1,4 @@
-"""Endpoint of /inbound-messages: what people write to numbers of ours, for systems that poll."""
+"""Endpoints of /inbound-messages: what people write to numbers of ours."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 from fastapi import Request, Response
 
 from utskick.domain.account_label import label_of
-from utskick.domain.clock import swedish
+from utskick.domain.errors import NotFound
 from utskick.domain.inbound import InboundMessage
 from utskick.http.context import ApiContext
 from utskick.http.events.feed import page_after, page_limit
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, without_nulls
 from utskick.store.database import answering
-from utskick.store.messages.inbound import InboundFeed
+from utskick.store.messages.inbound_feed import InboundFeed
 
 
 class InboundCalls:
-    """Endpoint of inbound messages."""
+    """Endpoints of inbound messages."""
 
     def __init__(self, service: ApiContext) -> None:
         self._service = service
@@ -41,16 +41,18 @@ class InboundCalls:
             }
         )
 
+    async def message(self, request: Request) -> Response:
+        """Return one message, such as one that a webhook was told of."""
+        parameters = Parameters("getInboundMessage", self._service.municipalities)
+        municipality_id = parameters.municipality(request.path_params["municipalityId"])
+        message_id = parameters.uuid("id", request.path_params["id"])
+        parameters.done()
+        async with answering():
+            message = await self._feed.get(municipality_id, message_id)
+        if message is None:
+            raise NotFound(f"No inbound message found for id {message_id}")
+        return json_response(self._told(message))
+
     def _told(self, message: InboundMessage) -> dict[str, Any]:
-        return without_nulls(
-            {
-                "id": str(message.id),
-                "receivedAt": swedish(message.received_at),
-                "sender": message.sender,
-                "recipient": message.recipient,
-                "text": message.text,
-                "stop": message.stop,
-                "missingParts": message.missing,
-                "account": label_of(self._service.channels, message.account),
-            }
-        )
+        notice = message.told(label_of(self._service.channels, message.account))
+        return without_nulls({**notice, "sender": message.sender, "text": message.text})

@@ -1,4 +1,4 @@
-"""Operations of the event feed and of webhooks."""
+"""Operations of the event feed, of inbound messages and of webhooks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from utskick.http.context import ApiContext
 from utskick.http.events.feed import FeedCalls
 from utskick.http.events.feed_schemas import EventPage
 from utskick.http.events.inbound import InboundCalls
-from utskick.http.events.inbound_schemas import InboundPage
+from utskick.http.events.inbound_schemas import InboundMessage, InboundPage
 from utskick.http.events.webhook_schemas import (
     ListedWebhook,
     NewWebhook,
@@ -47,8 +47,9 @@ def feed_operations(service: ApiContext) -> list[Route]:
 
 
 def inbound_operations(service: ApiContext) -> list[Route]:
-    """Return the operation that reads inbound messages."""
-    return [Route(INBOUND, InboundCalls(service).messages)]
+    """Return the operations that read inbound messages."""
+    to = InboundCalls(service)
+    return [Route(INBOUND, to.messages), Route(INBOUND_ONE, to.message)]
 
 
 INBOUND: Final = Operation(
@@ -64,6 +65,18 @@ INBOUND: Final = Operation(
     audit=Audit(Action.READ_HISTORY),
     parameters=query("inbound.after", "inbound.limit"),
     answers={200: Answer(InboundPage)},
+)
+INBOUND_ONE: Final = Operation(
+    id="getInboundMessage",
+    method="GET",
+    path="/{municipalityId}/inbound-messages/{id}",
+    summary="Read an inbound message",
+    description="Returns a message with number and text, such as one that a webhook was told of.",
+    tag="Events",
+    scope="inbound:read",
+    audit=Audit(Action.READ_HISTORY, ("id",)),
+    answers={200: Answer(InboundMessage)},
+    problems={404: None},
 )
 FEED: Final = Operation(
     id="getEvents",
@@ -97,7 +110,9 @@ CREATE: Final = _webhook(
     id="createWebhook",
     summary="Create a webhook",
     description="Events of the calling system that are committed from the response on are sent to "
-    "the URL, signed with the secret that only this response holds.",
+    "the URL, signed with the secret that only this response holds. With `events` = `inbound`, all "
+    "inbound messages of the municipality instead, without number and text; the token then needs "
+    "the scope `inbound:read`, too.",
     audit=Audit(Action.CONFIGURE),
     body=Body(WebhookRequest, example=EXAMPLES["WebhookRequest"]),
     answers={201: Answer(NewWebhook, "Created", headers=("Location",))},
@@ -117,7 +132,8 @@ GET: Final = _webhook(
     _ONE,
     id="getWebhook",
     summary="Read a webhook",
-    description="Returns a webhook with its state and the number of events that wait to be sent.",
+    description="Returns a webhook with its state and the number of events or "
+    "inbound messages that wait to be sent.",
 )
 DELETE: Final = _webhook(
     "DELETE",

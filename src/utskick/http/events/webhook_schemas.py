@@ -6,11 +6,20 @@ from datetime import datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from utskick.domain.request_parts import size_up_to
 from utskick.domain.status import Status
-from utskick.domain.validators import CLEAN, NOT_BLANK, UTF8, Body, Constraint, NotEmpty
+from utskick.domain.validators import (
+    CLEAN,
+    NOT_BLANK,
+    UTF8,
+    Body,
+    Constraint,
+    NotEmpty,
+    broken,
+)
+from utskick.domain.webhook import WebhookKind
 from utskick.http.events.feed_schemas import LIFECYCLES, EventStatus
 from utskick.http.messages.schemas import Reason
 from utskick.http.operation.schemas import Response, member
@@ -25,11 +34,19 @@ Lifecycle = Annotated[
         schema=(("enum", _WORDS),),
     ),
 ]
+_KINDS: Final = tuple(kind.value for kind in WebhookKind)
+WebhookEvents = Annotated[
+    str,
+    Constraint(
+        ((f"must be one of {', '.join(_KINDS)}", lambda v: v in _KINDS),),
+        schema=(("enum", _KINDS),),
+    ),
+]
 _SHORT: Final = size_up_to(255)
 
 
 class WebhookRequest(Body):
-    """Who is to be called, and of what. ``statuses``: absent for all."""
+    """Who is to be called, and of what. ``statuses``: of deliveries only; absent for all."""
 
     url: Annotated[
         str,
@@ -42,8 +59,13 @@ class WebhookRequest(Body):
         description="URL to call, public and with https",
         examples=["https://receiver.example.se/utskick"],
     )
+    events: WebhookEvents | None = Field(
+        default=None,
+        description="What to receive: `deliveries`, the status changes of the calling system's "
+        "deliveries (default), or `inbound`, all inbound messages of the municipality",
+    )
     statuses: Annotated[tuple[Lifecycle, ...], NotEmpty] | None = Field(
-        default=None, description="Life-cycle statuses to receive; absent: all"
+        default=None, description="Life-cycle statuses of deliveries to receive; absent: all"
     )
     description: (
         Annotated[str, Constraint((CLEAN, UTF8, _SHORT), schema=(("maxLength", 255),))] | None
@@ -51,11 +73,25 @@ class WebhookRequest(Body):
         default=None, description="Description by the calling system", examples=["Ärendesystemet"]
     )
 
+    @field_validator("statuses")
+    @classmethod
+    def _of_deliveries(
+        cls, value: tuple[str, ...] | None, info: ValidationInfo
+    ) -> tuple[str, ...] | None:
+        if value is not None and info.data.get("events") == WebhookKind.INBOUND:
+            raise broken("must be absent where events is inbound")
+        return value
+
+    @property
+    def kind(self) -> WebhookKind:
+        return WebhookKind(self.events or WebhookKind.DELIVERIES)
+
     def wanted(self) -> WebhookDefinition:
         return WebhookDefinition(
             self.url,
             tuple(dict.fromkeys(Status(word) for word in self.statuses or ())),
             self.description,
+            self.kind,
         )
 
 
@@ -79,6 +115,9 @@ class ListedWebhook(Response):
 
     id: UUID | None = member("Id", "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87")
     url: str | None = member("URL that is called", "https://receiver.example.se/utskick")
+    events: Literal["deliveries", "inbound"] | None = member(
+        "What it receives: status changes of deliveries, or inbound messages", "deliveries"
+    )
     statuses: list[EventStatus] | None = member("Life-cycle statuses that it receives; absent: all")
     description: str | None = member("Description by the calling system", "Ärendesystemet")
     created: datetime | None = member("When it was created", "2026-02-25T15:54:39.254123+01:00")
@@ -93,9 +132,9 @@ class ListedWebhook(Response):
 
 
 class Webhook(ListedWebhook):
-    """A webhook with its state and the number of waiting events."""
+    """A webhook with its state and how much waits to be sent."""
 
-    waiting: int | None = member("Number of events that wait to be sent")
+    waiting: int | None = member("Number of events or inbound messages that wait to be sent")
     waiting_more: bool | None = member("`true`: there are more than were counted")
 
 

@@ -1,6 +1,6 @@
 """Endpoints of /webhooks.
 
-A calling system registers URLs that receive status changes of its deliveries.
+A calling system registers URLs that receive status changes of its deliveries, or inbound messages.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from fastapi import Request, Response
 from utskick.domain.audit import AuditEntry
 from utskick.domain.errors import Invalid, NotAllowedHere, NotFound, Violation
 from utskick.domain.ids import new_id
-from utskick.domain.webhook import OVERLAP, STOPPED
+from utskick.domain.webhook import OVERLAP, STOPPED, WebhookKind
 from utskick.http.context import ApiContext
 from utskick.http.events.webhook_schemas import WebhookRequest
 from utskick.http.messages.results import reason_of
 from utskick.http.wire.body import parse, read_json
-from utskick.http.wire.caller import caller_of
+from utskick.http.wire.caller import caller_of, require_scope
 from utskick.http.wire.params import Parameters
 from utskick.http.wire.responses import json_response, time_of, without_nulls
 from utskick.outgoing.webhooks import WebhookCall
@@ -28,6 +28,8 @@ from utskick.store.database import answering
 from utskick.store.events.webhooks import MOST, Owner, Webhook, Webhooks
 
 _LIMIT = 65_536
+#: What a webhook of inbound messages needs beside the scope of webhooks: it tells of all of them.
+INBOUND_SCOPE = "inbound:read"
 
 
 class WebhookEndpoints:
@@ -44,6 +46,8 @@ class WebhookEndpoints:
     async def create(self, request: Request, change: AuditEntry) -> Response:
         body = parse(WebhookRequest, await read_json(request, _LIMIT))
         owner, _ = self._owned(request, "createWebhook")
+        if body.kind is WebhookKind.INBOUND:
+            await require_scope(request, INBOUND_SCOPE)
         if (why := await self._service.receivers.check(body.url)) is not None:
             raise Invalid([Violation("url", why)])
         async with answering():
@@ -169,6 +173,7 @@ def _body(webhook: Webhook) -> dict[str, Any]:
         {
             "id": str(webhook.id),
             "url": wanted.url,
+            "events": wanted.kind.value,
             "statuses": [status.value for status in wanted.statuses] or None,
             "description": wanted.description,
             "created": time_of(webhook.created),

@@ -78,7 +78,7 @@ class SendOperation:
             plan = replace(plan, organization_number=context.organization_number)
         if plan.department is not None:
             context = replace(context, department=plan.department)
-        await self._service.intake.inspect(channel, plan, context)
+        plan = await self._service.intake.inspect(channel, plan, context)
         key = _key(request, raw)
         wish = AcceptRequest(
             channel,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -14,6 +15,7 @@ from starlette.responses import StreamingResponse
 
 from utskick.domain.account_label import label_of
 from utskick.domain.audit import AuditEntry
+from utskick.domain.clock import swedish
 from utskick.domain.delivery import LIFETIME
 from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.status import Status
@@ -28,6 +30,9 @@ from utskick.store.database import answering
 from utskick.store.history.hand_overs import FailingHandOver
 from utskick.store.history.status import DeliveryEvent, DeliveryState
 from utskick.store.messages.resolutions import Choice, Decision
+
+#: Deliveries of a batch for which it is looked up until when they wait.
+_MOST_WAITING: Final = 10_000
 
 
 class ResolveRequest(Body):
@@ -76,14 +81,30 @@ class StatusOperations:
             if not counts:
                 raise NotFound(f"No batch found for batch id {batch_id}")
             remarks = await self._service.history.remarks(municipality_id, batch_id)
+            waiting = {} if whole else await self._waiting(municipality_id, batch_id, counts)
         head = orjson.dumps(
-            {"batchId": str(batch_id), "counts": {s.value: n for s, n in counts.items()}, **remarks}
+            {
+                "batchId": str(batch_id),
+                "counts": {s.value: n for s, n in counts.items()},
+                **waiting,
+                **remarks,
+            }
         )
         if not whole:
             return Response(head, media_type="application/json")
         return StreamingResponse(
             self._messages(municipality_id, batch_id, head), media_type="application/json"
         )
+
+    async def _waiting(
+        self, municipality_id: str, batch_id: UUID, counts: Mapping[Status, int]
+    ) -> dict[str, object]:
+        """Return what is tried later, where that is not too much to be looked up for each call."""
+        unsent = counts.get(Status.QUEUED, 0) + counts.get(Status.DEFERRED, 0)
+        if not 0 < unsent <= _MOST_WAITING:
+            return {}
+        number, first = await self._service.history.waiting(municipality_id, batch_id)
+        return {"waiting": number, "waitsUntil": swedish(first)} if first is not None else {}
 
     async def _messages(
         self, municipality_id: str, batch_id: UUID, head: bytes

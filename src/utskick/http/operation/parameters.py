@@ -246,8 +246,7 @@ OWNER: Final = (
         "header",
         "x-origin",
         "Name of the calling system. It sees its own webhooks only, and receives events of "
-        "messages "
-        "that its client sent under this name",
+        "messages that its client sent under this name",
         {"type": "string", "minLength": 1, "maxLength": 255},
         required=True,
     ),

@@ -10,8 +10,11 @@ TAGS: Final = [
         ("Sending Resources", "Send to one recipient or to many, by one channel or by routing"),
         ("History Resources", "Status of deliveries, and the history of persons and users"),
         ("Statistics Resources", "Number of deliveries by channel, department and outcome"),
-        ("Events", "Status changes of deliveries in order, for systems that poll"),
-        ("Webhooks", "Status changes of deliveries, sent to the calling system"),
+        ("Events", "Status changes of deliveries, and inbound messages, for systems that poll"),
+        (
+            "Webhooks",
+            "Status changes of deliveries, or inbound messages, sent to the calling system",
+        ),
         ("Resolving Resources", "Decisions on deliveries with an unknown outcome"),
         ("Contact Settings", "How persons want to be contacted"),
         ("Delegates", "Agents who receive copies of messages to a principal"),

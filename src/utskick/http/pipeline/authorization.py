@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import Request
 
 from utskick.auth.claims import AccessGrant
@@ -29,7 +31,7 @@ class Authorization:
         self._denials = service.refusals
 
     async def admit(self, request: Request) -> None:
-        """Check token, scope and municipality, and keep the client with the request.
+        """Check token, scope and municipality, and keep client and token with the request.
 
         A municipality that is not served is left to the endpoint, which lists it beside all other
         violations. Raises ``Unauthorized``, ``ScopeMissing``, ``OtherMunicipality`` or
@@ -44,18 +46,30 @@ class Authorization:
             if municipality_id in self._served:
                 self._door.check_municipality(grant, municipality_id)
         except (Unauthorized, ScopeMissing, OtherMunicipality) as error:
-            await self._denials.note(
-                Denial(
-                    request,
-                    self._operation.id,
-                    municipality_id,
-                    error,
-                    grant,
-                    self._operation.audit,
-                )
-            )
+            await self._deny(request, error, grant)
             raise
         request.state.client = grant.client
+        request.state.scope_check = partial(self._require, grant)  # not of the request: no cycle
+
+    async def _require(self, grant: AccessGrant, request: Request, scope: str) -> None:
+        """Check one more scope, for ``wire.caller.require_scope``."""
+        try:
+            self._door.check_scope(grant, scope)
+        except ScopeMissing as error:
+            await self._deny(request, error, grant)
+            raise
+
+    async def _deny(
+        self,
+        request: Request,
+        error: Unauthorized | ScopeMissing | OtherMunicipality,
+        grant: AccessGrant | None,
+    ) -> None:
+        municipality_id = request.path_params.get("municipalityId", self._default)
+        operation = self._operation
+        await self._denials.note(
+            Denial(request, operation.id, municipality_id, error, grant, operation.audit)
+        )
 
     async def _grant(self, request: Request) -> AccessGrant:
         found = request.headers.getlist("authorization")

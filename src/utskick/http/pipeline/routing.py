@@ -27,6 +27,8 @@ from utskick.http.pipeline.audit import AuditRecorder
 from utskick.http.pipeline.authorization import Authorization
 from utskick.http.pipeline.rate_limit import RateLimiter
 from utskick.http.wire import problems
+from utskick.http.wire.language import LANGUAGE, preferred
+from utskick.http.wire.responses import with_line_end
 from utskick.store.database import FAULTS, unavailable
 from utskick.store.deadline import LIMIT
 
@@ -55,13 +57,14 @@ class Routes:
         self._rates = RateLimiter(service.rate)
         self._scopes = scopes.every(service.channels)
         self._strict = Strict(service.channels)
+        self._resources: dict[str, _Resource] = {}
         self.operations: list[Operation] = []
 
     def add(self, routes: Iterable[Route]) -> None:
         """Register routes in order.
 
-        Raises ``ValueError`` for an operation whose id is taken, or whose scope is neither known
-        nor ``PUBLIC``.
+        Raises ``ValueError`` for an operation whose id is taken, whose scope is neither known nor
+        ``PUBLIC``, or whose path is matched by one before it.
         """
         for route in routes:
             operation = route.operation
@@ -70,14 +73,24 @@ class Routes:
             if any(known.id == operation.id for known in self.operations):
                 raise ValueError(f"two operations have the id {operation.id}")
             self.operations.append(operation)
-            self._app.router.routes.append(
-                StarletteRoute(
-                    operation.served or operation.path,
-                    _Endpoint(route, self._stages(operation), self._service, self._strict),
-                    methods=[operation.method],
-                    name=operation.id,
-                )
+            path = operation.served or operation.path
+            self._resource(path).add(
+                operation.method,
+                _Endpoint(route, self._stages(operation), self._service, self._strict),
             )
+
+    def _resource(self, path: str) -> _Resource:
+        """Return the resource at a path, registered at its first operation."""
+        if (known := self._resources.get(path)) is not None:
+            return known
+        routes = self._app.router.routes
+        if hidden := next(
+            (r for r in routes if isinstance(r, StarletteRoute) and r.path_regex.match(path)), None
+        ):
+            raise ValueError(f"{path} is never reached: {hidden.path} is matched before it")
+        found = self._resources[path] = _Resource()
+        routes.append(StarletteRoute(path, found, methods=None))
+        return found
 
     def _stages(self, operation: Operation) -> Stages:
         guarded = self._service.access.authenticator is not None and operation.scope is not PUBLIC
@@ -86,6 +99,27 @@ class Routes:
             self._rates if operation.rate is RateClass.CLIENT else None,
             self._recorder if operation.audit is not None else None,
         )
+
+
+class _Resource:
+    """ASGI application of one path: its operations by method, 405 for all others.
+
+    A path without placeholders has its own methods only, not also those of one with placeholders
+    that matches it, too (RFC 9110 sections 10.2.1 and 15.5.6).
+    """
+
+    def __init__(self) -> None:
+        self._endpoints: dict[str, _Endpoint] = {}
+
+    def add(self, method: str, endpoint: _Endpoint) -> None:
+        self._endpoints[method] = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._endpoints.get(scope["method"])
+        if endpoint is not None:
+            await endpoint(scope, receive, send)
+            return
+        await problems.method_not_allowed(self._endpoints)(scope, receive, send)
 
 
 class _Endpoint:
@@ -101,6 +135,7 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         LIMIT.set(self._service.database.limit)
+        LANGUAGE.set(preferred(request.headers.get("accept-language")))
         authorization, rates = self._stages.authorization, self._stages.rates
         try:
             if authorization is not None:
@@ -120,7 +155,7 @@ class _Endpoint:
             return
         if getattr(request.state, "strict", False):
             answer = await self._strict.answer(self._operation, answer)
-        await answer(scope, receive, send)
+        await with_line_end(answer)(scope, receive, send)
 
     async def _audited(self, request: Request, recorder: AuditRecorder) -> Response:
         """Serve with the audit entry.

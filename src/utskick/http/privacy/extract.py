@@ -6,8 +6,8 @@ All stored data about a person (GDPR article 15), as JSON or PDF.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -19,7 +19,9 @@ from starlette.responses import StreamingResponse
 from utskick.domain.account_label import label_of
 from utskick.domain.directory_ports import Party
 from utskick.domain.errors import NotFound, Unreadable
-from utskick.domain.retention import Rules
+from utskick.domain.inbound import InboundMessage
+from utskick.domain.retention import RetentionRule, Rules
+from utskick.domain.unit import Unit
 from utskick.http.context import ApiContext
 from utskick.http.directory.contact_settings import setting_of
 from utskick.http.directory.delegates import delegate_of
@@ -33,6 +35,7 @@ from utskick.http.wire.responses import time_of, without_nulls
 from utskick.store.database import answering
 from utskick.store.history.conversations import HistoryEntry, StoredFile
 from utskick.store.history.extracts import Extracts, Whole
+from utskick.store.history.inbound import InboundHistory
 from utskick.store.retention.holds import Holds
 from utskick.store.retention.rules import RetentionRules
 
@@ -49,6 +52,7 @@ class ExtractCalls:
     def __init__(self, service: ApiContext) -> None:
         self._service = service
         self._extracts = Extracts(service.database, service.conversations)
+        self._inbound = InboundHistory(service.database)
         self._rules = RetentionRules(service.database, service.retention)
         self._holds = Holds(service.database)
         self._printer = Printer(
@@ -71,13 +75,16 @@ class ExtractCalls:
                 head[name] for name in ("party", "contactSettings", "delegates", "devices", "holds")
             ):
                 raise NotFound(f"No party found for party id {party_id}")
+            senders = await self._inbound.senders(municipality_id, party_id)
+            messages = self._messages(municipality_id, party_id, rules)
+            replies = self._replies(municipality_id, senders, rules)
             if wanted == "pdf":
-                return await self._printed(
-                    {**head, "messageCount": count}, municipality_id, party_id, rules
-                )
+                head["messageCount"] = count
+                head["inboundCount"] = await self._inbound.count(municipality_id, senders)
+                return await self._printed(head, messages, replies)
         name = f'attachment; filename="registerutdrag-{party_id}.json"'
         return StreamingResponse(
-            self._written(head, self._messages(municipality_id, party_id, rules), files=with_files),
+            self._written(head, messages, replies, files=with_files),
             media_type="application/json",
             headers={"Content-Disposition": name},
         )
@@ -88,6 +95,7 @@ class ExtractCalls:
         self,
         head: dict[str, Any],
         messages: AsyncIterator[tuple[Whole, dict[str, Any]]],
+        replies: AsyncIterator[dict[str, Any]],
         *,
         files: bool,
     ) -> AsyncIterator[bytes]:
@@ -106,6 +114,11 @@ class ExtractCalls:
                 yield b"}"
             yield b"]}"
             comma = b","
+        yield b'],"inboundMessages":['
+        comma = b""
+        async for reply in replies:
+            yield comma + orjson.dumps(reply)
+            comma = b","
         yield b"]}"
 
     async def _content(self, municipality_id: str, file: StoredFile) -> AsyncIterator[bytes]:
@@ -122,12 +135,17 @@ class ExtractCalls:
     # -- as PDF ----------------------------------------
 
     async def _printed(
-        self, head: dict[str, Any], municipality_id: str, party_id: UUID, rules: Rules
+        self,
+        head: dict[str, Any],
+        messages: AsyncIterator[tuple[Whole, dict[str, Any]]],
+        replies: AsyncIterator[dict[str, Any]],
     ) -> Response:
         pages = self._printer.begin(head)
-        async for _, body in self._messages(municipality_id, party_id, rules):
+        async for _, body in messages:
             pages.add(body)
-        name = f'attachment; filename="registerutdrag-{party_id}.pdf"'
+        async for reply in replies:
+            pages.add_inbound(reply)
+        name = f'attachment; filename="registerutdrag-{head["partyId"]}.pdf"'
         return Response(
             await self._printer.print(pages, self._service.clock()),
             media_type=_PDF,
@@ -176,11 +194,6 @@ class ExtractCalls:
     def _message(self, whole: Whole, rules: Rules) -> dict[str, Any]:
         first = whole.said[0]
         rule = rules.of(first.state.original_type, first.draft.unit)
-        ends = (
-            whole.at + timedelta(days=rule.days)
-            if rule is not None and rule.days is not None
-            else None
-        )
         return without_nulls(
             {
                 "messageId": str(whole.id),
@@ -190,12 +203,28 @@ class ExtractCalls:
                 "origin": first.origin,
                 "issuer": first.issuer,
                 "reference": first.state.reference,
-                "retention": {**rule_of(rule), **({"until": time_of(ends)} if ends else {})}
-                if rule
-                else None,
+                "retention": _until(rule, whole.at),
                 **first.remarks,
                 "deliveries": [self._delivery(entry, whole) for entry in whole.said],
                 "files": [_file(file) for file in whole.files],
+            }
+        )
+
+    async def _replies(
+        self, municipality_id: str, senders: Sequence[bytes], rules: Rules
+    ) -> AsyncIterator[dict[str, Any]]:
+        async for message in self._inbound.messages(municipality_id, senders):
+            yield self._reply(message, rules.of(message.message_type, Unit(municipality_id)))
+
+    def _reply(self, message: InboundMessage, rule: RetentionRule | None) -> dict[str, Any]:
+        return without_nulls(
+            {
+                **message.told(label_of(self._service.channels, message.account)),
+                "messageType": message.message_type,
+                "sender": message.sender,
+                "text": message.text,
+                "erased": True if message.text is None else None,
+                "retention": _until(rule, message.received_at),
             }
         )
 
@@ -220,6 +249,14 @@ def _format(request: Request) -> str:
     if given not in _FORMATS:
         raise Unreadable(f"Failed to convert 'format' with value: '{given[:100]}'")
     return given
+
+
+def _until(rule: RetentionRule | None, at: datetime) -> dict[str, Any] | None:
+    """Return the rule of a message of this time, and when it ends."""
+    if rule is None:
+        return None
+    ends = at + timedelta(days=rule.days) if rule.days is not None else None
+    return {**rule_of(rule), **({"until": time_of(ends)} if ends else {})}
 
 
 def _party(party: Party) -> dict[str, Any]:

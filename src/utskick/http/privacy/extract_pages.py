@@ -18,7 +18,7 @@ from utskick.domain.errors import ExtractTooLong
 from utskick.domain.html_encoding import decode_html_leniently
 from utskick.domain.html_text import text_of
 from utskick.http.privacy import extract_pdf as press
-from utskick.http.privacy.extract_words import KINDS, MEMBERS, PREFACE, STATUSES, TITLE
+from utskick.http.privacy.extract_words import INBOUND, KINDS, MEMBERS, PREFACE, STATUSES, TITLE
 
 #: Limits within which an extract is typeset in a few seconds and can be read.
 MOST_MESSAGES: Final = 1_000
@@ -27,6 +27,8 @@ MOST_CHARACTERS: Final = 1_000_000
 _PATIENCE: Final = 120.0
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _LONG_WORD: Final = 36
+_INBOUND: Final = ("Mottaget", "Från", "Till", "Text", "Gallring")
+_NONE: Final = "Inga inkomna meddelanden finns."
 _LEFT_OUT: Final = frozenset({"attachments", "files"})
 
 Rows = list[tuple[str, str]]
@@ -43,15 +45,25 @@ class Pages:
     head: Mapping[str, Any]
     kinds: Mapping[str, str]
     years: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    inbound: list[tuple[str, ...]] = field(default_factory=list)
     size: int = 0
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Add the next message, newest first."""
         page = _message(message, self.kinds)
+        self._measure(page)
+        self.years.setdefault(message["timestamp"][:4], []).append(page)
+
+    def add_inbound(self, message: Mapping[str, Any]) -> None:
+        """Add the next message that the person has sent, newest first."""
+        row = _inbound(message)
+        self._measure(row)
+        self.inbound.append(row)
+
+    def _measure(self, page: Any) -> None:
         self.size += len(orjson.dumps(page))
         if self.size > MOST_CHARACTERS:
             raise _too_long(f"over {MOST_CHARACTERS:,} characters".replace(",", " "))
-        self.years.setdefault(message["timestamp"][:4], []).append(page)
 
     def data(self) -> dict[str, Any]:
         head = self.head
@@ -60,6 +72,7 @@ class Pages:
             ("Person-id", head["partyId"]),
             ("Utdraget gjordes", _time(head["created"])),
             ("Antal meddelanden", str(head["messageCount"])),
+            ("Antal inkomna meddelanden", str(head["inboundCount"])),
         ]
         years = [
             {"title": f"{year} ({_counted(len(messages))})", "messages": messages}
@@ -73,6 +86,7 @@ class Pages:
             "preface": PREFACE,
             "sections": list(_sections(head, self.kinds)),
             "years": years,
+            "after": [_section(INBOUND, _table(_INBOUND, self.inbound, (2, 2, 2, 5, 3)), _NONE)],
         }
 
 
@@ -88,8 +102,9 @@ class Printer:
 
     def begin(self, head: Mapping[str, Any]) -> Pages:
         """Return the PDF. Raises ``ExtractTooLong``."""
-        if head["messageCount"] > MOST_MESSAGES:
-            raise _too_long(f"{head['messageCount']} messages, more than {MOST_MESSAGES}")
+        count = head["messageCount"] + head["inboundCount"]
+        if count > MOST_MESSAGES:
+            raise _too_long(f"{count} messages, more than {MOST_MESSAGES}")
         return Pages(head, self._kinds)
 
     async def print(self, pages: Pages, now: datetime) -> bytes:
@@ -222,8 +237,7 @@ def _message(message: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, 
         if name in message
     ]
     if rule := message.get("retention"):
-        until = f", till {_time(rule['until'])[:10]}" if "until" in rule else ""
-        rows.append(("Gallring", f"{_kept(rule)}{until} ({rule['decision']})"))
+        rows.append(("Gallring", _ends(rule)))
     return {
         "title": f"{_time(message['timestamp'])}  {_word(kinds, message['messageType'])}",
         "sheet": rows,
@@ -233,6 +247,23 @@ def _message(message: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, 
             for f in message["files"]
         ],
     }
+
+
+def _ends(rule: Mapping[str, Any]) -> str:
+    until = f", till {_time(rule['until'])[:10]}" if "until" in rule else ""
+    return f"{_kept(rule)}{until} ({rule['decision']})"
+
+
+def _inbound(message: Mapping[str, Any]) -> tuple[str, ...]:
+    parts = message["missingParts"]
+    return (
+        _time(message["receivedAt"]),
+        message.get("sender", ""),
+        message["recipient"],
+        (MEMBERS["erased"] if message.get("erased") else message["text"])
+        + (f" (delar som saknas: {parts})" if parts else ""),
+        _ends(message["retention"]) if "retention" in message else "",
+    )
 
 
 def _delivery(delivery: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 TITLE: Final = "Registerutdrag"
+INBOUND: Final = "Inkomna meddelanden"
 PREFACE: Final = (
     "Detta är allt som kommunens utskickstjänst har sparat om personen: uppgifter i katalogen, "
-    "hur personen vill bli kontaktad, och alla "
-    "meddelanden med innehåll, status och vad som hände på vägen (dataskyddsförordningen "
-    "artikel 15).",
+    "hur personen vill bli kontaktad, alla meddelanden med innehåll, status och vad som hände på "
+    "vägen, och vad som har kommit in från de nummer som de skickades till "
+    "(dataskyddsförordningen artikel 15).",
     "Bilagornas innehåll återges inte här; det finns i utdraget i JSON-format. Tecken som "
     "typsnitten saknar skrivs som [U+kod].",
 )

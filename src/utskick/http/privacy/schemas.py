@@ -67,3 +67,7 @@ class PartyExtract(Response):
     messages: list[dict[str, Any]] | None = member(
         "Messages, newest first, each with deliveries, files and the retention rule that applies"
     )
+    inbound_messages: list[dict[str, Any]] | None = member(
+        "Inbound messages, newest first, from numbers to which the person was sent messages that "
+        "are still stored, each with the retention rule that applies"
+    )

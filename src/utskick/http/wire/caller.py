@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 from fastapi import Request
 
@@ -28,6 +29,22 @@ def caller_of(request: Request, municipality_id: str) -> Caller:
     return Caller(
         municipality_id, origin, issuer, state.request_id, getattr(state, "client", None), address
     )
+
+
+class ScopeCheck(Protocol):
+    """Check of a call's token for one more scope. Raises ``ScopeMissing``."""
+
+    async def __call__(self, request: Request, scope: str) -> None: ...
+
+
+async def require_scope(request: Request, scope: str) -> None:
+    """Require a scope beside that of the operation, for what only some of its calls do.
+
+    Nothing is required where authentication is off. Raises ``ScopeMissing``, which is audited.
+    """
+    check: ScopeCheck | None = getattr(request.state, "scope_check", None)
+    if check is not None:
+        await check(request, scope)
 
 
 def responsible(caller: Caller) -> str:

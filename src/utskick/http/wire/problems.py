@@ -5,6 +5,7 @@ Section 1.3.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +14,6 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
 
 from utskick.domain.errors import Invalid, UtskickError
 
@@ -26,8 +26,20 @@ CONSTRAINT = "https://github.com/Sundsvallskommun/dept44/problems/constraint-vio
 def problem(status: int, title: str, detail: str | None = None, **members: Any) -> Response:
     body = {"title": title, "status": status, "detail": detail, **members}
     return Response(
-        orjson.dumps({k: v for k, v in body.items() if v is not None}), status, media_type=PROBLEM
+        orjson.dumps(
+            {k: v for k, v in body.items() if v is not None}, option=orjson.OPT_APPEND_NEWLINE
+        ),
+        status,
+        media_type=PROBLEM,
     )
+
+
+def method_not_allowed(methods: Collection[str]) -> Response:
+    """405, with the methods that the path has; where it has GET, HEAD too."""
+    found = {*methods, *(["HEAD"] if "GET" in methods else [])}
+    answer = problem(405, HTTPStatus.METHOD_NOT_ALLOWED.phrase)
+    answer.headers["Allow"] = ", ".join(sorted(found))
+    return answer
 
 
 def of_error(error: UtskickError) -> Response:
@@ -57,7 +69,7 @@ async def _of_utskick(_request: Request, error: Exception) -> Response:
     return of_error(error)
 
 
-async def _of_starlette(request: Request, error: Exception) -> Response:
+async def _of_starlette(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     answer = problem(
         error.status_code,
@@ -65,23 +77,7 @@ async def _of_starlette(request: Request, error: Exception) -> Response:
         None if error.detail == HTTPStatus(error.status_code).phrase else error.detail,
     )
     answer.headers.update(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return answer
-
-
-def _methods(request: Request) -> set[str]:
-    """Return all methods of an address.
-
-    The router reports only those of the first route that matched (RFC 9110 section 10.2.1).
-    """
-    fitting = (
-        r
-        for r in request.app.routes
-        if isinstance(r, Route) and r.matches(request.scope)[0] is not Match.NONE
-    )
-    found = {method for route in fitting for method in route.methods or ()}
-    return found | {"HEAD"} if "GET" in found else found
 
 
 async def _of_parameters(_request: Request, error: Exception) -> Response:

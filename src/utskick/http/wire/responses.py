@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,27 @@ def json_response(
     members: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     return Response(orjson.dumps(members), status, headers, "application/json")
+
+
+def with_line_end(answer: Response) -> Response:
+    """Return a JSON answer that ends with a line feed, for those who read it in a terminal.
+
+    White space after the value is part of JSON (RFC 8259 section 2).
+    """
+    if not (answer.media_type or answer.headers.get("content-type", "")).endswith("json"):
+        return answer
+    if isinstance(answer, StreamingResponse):
+        answer.body_iterator = _line_ended(answer.body_iterator)
+    elif not (body := bytes(answer.body)).endswith(b"\n"):
+        answer.body = body + b"\n"
+        answer.headers["content-length"] = str(len(answer.body))
+    return answer
+
+
+async def _line_ended(pieces: AsyncIterable[Any]) -> AsyncIterator[Any]:
+    async for piece in pieces:
+        yield piece
+    yield b"\n"
 
 
 async def streamed(

@@ -1,6 +1,7 @@
 """Numbers of transactions after a restore.
 
-A new cluster counts from the beginning, and new events would sort before old ones.
+A new cluster counts from the beginning, and new events and inbound messages would sort before old
+ones.
 """
 
 from __future__ import annotations
@@ -78,12 +79,12 @@ async def _lag(connection: asyncpg.Pool | Connection) -> tuple[int, int]:
 
 
 async def _raise(connection: Connection) -> int:
-    """Raise the offset while no process writes an event.
+    """Raise the offset while no process writes an event or an inbound message.
 
     What was begun under the old numbers has ended, what waits gets a new one.
     """
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-    await connection.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE")
+    await connection.execute("LOCK TABLE events, inbound_messages IN SHARE ROW EXCLUSIVE MODE")
     lag, added = await _lag(connection)
     if lag < 0:
         return 0

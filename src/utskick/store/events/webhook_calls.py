@@ -1,11 +1,11 @@
-"""Calls to webhooks: made from the feed together with the webhook's position in it.
+"""Calls to webhooks: made from the feed of its kind with the webhook's position in it.
 
 They are claimed for a while, and kept until they succeed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,19 +13,19 @@ from uuid import UUID
 
 import orjson
 
-from utskick.domain.feed import FeedEvent, Position
+from utskick.domain.feed import Position
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Reason
 from utskick.domain.status import Status
-from utskick.domain.webhook import Stopped
+from utskick.domain.webhook import Stopped, WebhookKind
 from utskick.store.database import Database
-from utskick.store.events.feed import Feed
+from utskick.store.events.webhook_sources import WebhookSource, sources
 from utskick.store.events.webhooks import Owner, opened
 
 #: How long a claim is valid: longer than any call takes. A worker that dies delays its webhooks by
 #: so long.
 CLAIM: Final = timedelta(seconds=60)
-#: Events of one call.
+#: Events or messages of one call.
 EVENTS: Final = 100
 #: Pages of the feed that are read for one call, where most events belong to others.
 _PAGES: Final = 10
@@ -35,8 +35,8 @@ _PAGES: Final = 10
 class OpenCall:
     """A call that is made until it succeeds: id and body are the same at every attempt.
 
-    ``failures``: attempts until now. The body has ids, statuses and reasons, as the events do:
-    nothing of it is personal.
+    ``failures``: attempts until now. The body has ids, statuses and reasons, and of inbound
+    messages neither number nor text: nothing of it is personal.
     """
 
     id: UUID
@@ -54,6 +54,7 @@ class Claimed:
     id: UUID
     owner: Owner
     claim: UUID
+    kind: WebhookKind
     statuses: tuple[Status, ...]
     reached: Position
     url: str
@@ -79,14 +80,15 @@ class WebhookCalls:
     """Reader and writer of calls.
 
     What follows a claim changes nothing when another worker has claimed the webhook since.
+    ``label``: a provider account's stored name → the readable one.
     """
 
-    def __init__(self, database: Database, feed: Feed | None = None) -> None:
+    def __init__(self, database: Database, label: Callable[[str], str] = str) -> None:
         self._database = database
-        self._feed = feed or Feed(database)
+        self._sources = sources(database, label)
 
     async def claim(self, now: datetime, room: int, busy: Sequence[Owner], share: int) -> list[Any]:
-        """Claim due webhooks with new events; returns rows for ``read``.
+        """Claim due webhooks with something new; returns rows for ``read``.
 
         At most ``room``, and ``share`` of one owner. ``busy``: owners who have their share already.
         """
@@ -104,6 +106,7 @@ class WebhookCalls:
             id=row["id"],
             owner=Owner(municipality_id, row["origin"], row["client"]),
             claim=row["claim"],
+            kind=WebhookKind(row["kind"]),
             statuses=tuple(Status(word) for word in row["statuses"]),
             reached=Position(row["tx"], row["event_id"]),
             url=vault.decrypt(municipality_id, row["url"]).decode(),
@@ -116,15 +119,16 @@ class WebhookCalls:
 
         None: another worker has claimed it.
         """
+        source = self._sources[claimed.kind]
         for _ in range(_PAGES):
             window = claimed.owner.window(claimed.reached, claimed.statuses)
-            page = await self._feed.page(window, EVENTS)
+            page = await source.page(window, EVENTS)
             claimed = replace(claimed, reached=page.next)
-            if page.events:
-                call = OpenCall(new_id(), _body(claimed.owner, page.events, now))
+            if page.told:
+                call = OpenCall(new_id(), _body(source, claimed.owner, page.told, now))
                 return (
                     replace(claimed, call=call)
-                    if await self._keep(claimed, call, len(page.events), now)
+                    if await self._keep(claimed, call, len(page.told), now)
                     else None
                 )
             if not page.more:
@@ -226,21 +230,21 @@ def _columns(owners: Sequence[Owner]) -> list[list[str]]:
     ]
 
 
-def _body(owner: Owner, events: Sequence[FeedEvent], now: datetime) -> bytes:
+def _body(
+    source: WebhookSource, owner: Owner, told: Sequence[Mapping[str, Any]], now: datetime
+) -> bytes:
     return orjson.dumps(
         {
-            "type": "delivery.events",
+            "type": source.call_type,
             "timestamp": now.isoformat().replace("+00:00", "Z"),
-            "data": {
-                "municipalityId": owner.municipality_id,
-                "events": [event.told() for event in events],
-            },
+            "data": {"municipalityId": owner.municipality_id, source.member: told},
         }
     )
 
 
-#: Whether there is a new event is checked before its owner is known: an event behind its position,
-#: or a call that was made.
+#: Whether there is something new is checked before its owner is known: an event, or an inbound
+#: message, behind its position, or a call that was made. ORDER BY: else a server without statistics
+#: takes another index of inbound messages, and reads all of the municipality's.
 _CLAIM: Final = """
 WITH able AS (
     SELECT w.municipality_id, w.id, row_number() OVER (PARTITION BY w.municipality_id, w.origin,
@@ -251,9 +255,15 @@ WITH able AS (
             FROM unnest($6::text[], $7::text[], $8::text[]))
         AND (EXISTS (SELECT FROM webhook_calls c WHERE c.municipality_id = w.municipality_id
             AND c.webhook_id = w.id)
-            OR EXISTS (SELECT FROM events e WHERE e.municipality_id = w.municipality_id
+            OR (w.kind = 'deliveries' AND EXISTS (SELECT FROM events e
+                WHERE e.municipality_id = w.municipality_id
                 AND (e.tx, e.id) > (w.tx, w.event_id)
-                AND e.tx < utskick_complete_tx()))),
+                AND e.tx < utskick_complete_tx()))
+            OR (w.kind = 'inbound' AND (SELECT i.tx FROM inbound_messages i
+                WHERE i.municipality_id = w.municipality_id
+                AND (i.tx, i.number) > (w.tx, w.event_id)
+                AND i.tx < utskick_complete_tx()
+                ORDER BY i.tx, i.number LIMIT 1) IS NOT NULL))),
 due AS (
     SELECT w.municipality_id, w.id FROM webhooks w JOIN able USING (municipality_id, id)
     WHERE able.turn <= $4 AND w.stopped IS NULL AND w.due_at <= $1
@@ -262,7 +272,7 @@ UPDATE webhooks w SET claim = $5, due_at = $2
 FROM due LEFT JOIN webhook_calls c ON c.municipality_id = due.municipality_id
     AND c.webhook_id = due.id
 WHERE w.municipality_id = due.municipality_id AND w.id = due.id
-RETURNING w.municipality_id, w.id, w.origin, w.client, w.claim, w.statuses, w.tx, w.event_id,
-    w.url, w.secret, w.old_secret,
+RETURNING w.municipality_id, w.id, w.origin, w.client, w.claim, w.kind, w.statuses, w.tx,
+    w.event_id, w.url, w.secret, w.old_secret,
     w.old_secret_until, c.id AS call_id, c.body, c.failures
 """

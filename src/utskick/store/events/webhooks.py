@@ -12,10 +12,11 @@ from utskick.domain.feed import Position
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Reason
 from utskick.domain.status import Status
-from utskick.domain.webhook import OVERLAP, Stopped, new_secret
+from utskick.domain.webhook import OVERLAP, Stopped, WebhookKind, new_secret
 from utskick.store.administration.audit import keep
 from utskick.store.database import Database
-from utskick.store.events.feed import Feed, FeedQuery
+from utskick.store.events.feed import FeedQuery
+from utskick.store.events.webhook_sources import sources
 
 #: The most of one calling system in one municipality.
 MOST: Final = 20
@@ -25,8 +26,8 @@ MOST: Final = 20
 class Owner:
     """The calling system that owns webhooks: an ``x-origin`` of a client in a municipality.
 
-    It is notified only of its own messages. ``client``: whose token it was; "" where none was
-    required.
+    It is notified of deliveries of its own messages only, and of all inbound messages. ``client``:
+    whose token it was; "" where none was required.
     """
 
     municipality_id: str
@@ -45,11 +46,15 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class WebhookDefinition:
-    """The definition of a webhook. ``statuses``: empty for all."""
+    """The definition of a webhook.
+
+    ``statuses``: empty for all; always empty for inbound messages.
+    """
 
     url: str
     statuses: tuple[Status, ...]
     description: str | None
+    kind: WebhookKind = WebhookKind.DELIVERIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,11 @@ class WebhookFault:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook. ``reached``: up to there its events have been put into calls."""
+    """A webhook.
+
+    ``reached``: up to there its events or messages have been put into calls. ``in_call``: how many
+    the open call has.
+    """
 
     id: UUID
     wanted: WebhookDefinition
@@ -84,7 +93,7 @@ class Webhooks:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._feed = Feed(database)
+        self._sources = sources(database)
 
     async def add(
         self, owner: Owner, wanted: WebhookDefinition, change: AuditEntry
@@ -102,8 +111,8 @@ class Webhooks:
                 """
                 INSERT INTO webhooks (municipality_id, origin, client, id, url, statuses,
                     description, secret, created_at, tx, event_id,
-                    due_at)
-                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, utskick_complete_tx(), 0, $9
+                    due_at, kind)
+                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, utskick_complete_tx(), 0, $9, $11
                 WHERE (SELECT count(*) FROM webhooks WHERE municipality_id = $1 AND origin = $2
                     AND client = $3) < $10
                 RETURNING true
@@ -116,6 +125,7 @@ class Webhooks:
                 vault.encrypt(owner.municipality_id, secret.encode()),
                 change.at,
                 MOST,
+                wanted.kind.value,
             )
             if added:
                 await keep(connection, [change])
@@ -140,8 +150,8 @@ class Webhooks:
         return self._webhook(owner, row) if row else None
 
     async def waiting(self, owner: Owner, webhook: Webhook) -> tuple[int, bool]:
-        """Return how many events wait, and whether there are more than were counted."""
-        count, more = await self._feed.waiting(
+        """Return how many events or messages wait, and whether there are more than were counted."""
+        count, more = await self._sources[webhook.wanted.kind].waiting(
             owner.window(webhook.reached, webhook.wanted.statuses)
         )
         return webhook.in_call + count, more
@@ -222,7 +232,10 @@ class Webhooks:
         return Webhook(
             id=row["id"],
             wanted=WebhookDefinition(
-                url, tuple(Status(word) for word in row["statuses"]), row["description"]
+                url,
+                tuple(Status(word) for word in row["statuses"]),
+                row["description"],
+                WebhookKind(row["kind"]),
             ),
             created=row["created_at"],
             stopped=Stopped(row["stopped"]) if row["stopped"] else None,
@@ -235,7 +248,7 @@ class Webhooks:
 
 
 _SELECT: Final = """
-    SELECT w.id, w.url, w.statuses, w.description, w.created_at, w.stopped, w.stopped_at,
+    SELECT w.id, w.url, w.statuses, w.description, w.kind, w.created_at, w.stopped, w.stopped_at,
         w.succeeded_at, w.failed_at, w.fault, w.tx,
         w.event_id, coalesce(c.events, 0) AS events
     FROM webhooks w LEFT JOIN webhook_calls c ON c.municipality_id = w.municipality_id

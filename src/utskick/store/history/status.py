@@ -220,6 +220,26 @@ class History:
         )
         return {Status(row["status"]): row["n"] for row in rows}
 
+    async def waiting(self, municipality_id: str, batch_id: UUID) -> tuple[int, datetime | None]:
+        """Return how many deliveries of a batch are tried later, and when the first of them is.
+
+        It reads the whole queue of the municipality: not for every call.
+        """
+        row = await self._database.of(municipality_id).fetchrow(
+            """
+            SELECT count(*) AS n, min(q.execute_after) AS first
+            FROM (SELECT uuid_send(id) || convert_to($1, 'UTF8') AS payload FROM deliveries
+                WHERE municipality_id = $1 AND batch_id = $2
+                    AND status IN ('queued', 'deferred') OFFSET 0) d
+            JOIN (SELECT payload, execute_after FROM pgqueuer WHERE status = 'queued' OFFSET 0) q
+                USING (payload)
+            WHERE q.execute_after > now()
+            """,
+            municipality_id,
+            batch_id,
+        )
+        return row["n"], row["first"]
+
     async def remarks(self, municipality_id: str, batch_id: UUID) -> dict[str, Any]:
         found = await self._database.of(municipality_id).fetchval(
             "SELECT remarks FROM batches WHERE municipality_id = $1 AND id = $2",

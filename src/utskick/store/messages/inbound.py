@@ -1,4 +1,4 @@
-"""Inbound messages: kept, put together from their parts, and read in the order of their commits.
+"""Inbound messages: kept, and put together from their parts.
 
 Parts wait in a table of their own, so that a message that can be read never changes.
 """
@@ -14,9 +14,8 @@ from typing import Any, Final
 import structlog
 
 from utskick.domain.errors import Erased, Unavailable
-from utskick.domain.feed import Position
 from utskick.domain.ids import new_id
-from utskick.domain.inbound import InboundMessage, InboundPart, asks_to_stop, joined
+from utskick.domain.inbound import InboundPart, asks_to_stop, joined
 from utskick.domain.month import month_of
 from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.columns import Column
@@ -188,65 +187,3 @@ class InboundRows:
                 await connection.execute(_INSERT, *message)
             elif gone:
                 raise Unavailable("another process is storing parts of the same message")
-
-
-@dataclass(frozen=True, slots=True)
-class InboundPage:
-    """A page. ``next``: the position to go on from. ``more``: there are messages behind it."""
-
-    messages: tuple[InboundMessage, ...]
-    next: Position
-    more: bool
-
-
-class InboundFeed:
-    """Reader of one municipality's messages at a time."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._vault = database.vault
-
-    async def now(self) -> Position:
-        """Return the position behind everything that is complete."""
-        return Position(await self._database.pool.fetchval("SELECT utskick_complete_tx()"), 0)
-
-    async def page(self, municipality_id: str, after: Position, limit: int) -> InboundPage:
-        """Return up to ``limit`` messages. It ends where every transaction has ended."""
-        end = await self.now()
-        rows = await self._database.of(municipality_id).fetch(
-            """
-            SELECT * FROM inbound_messages
-            WHERE municipality_id = $1 AND (tx, number) > ($2::bigint, $3::bigint)
-                AND tx < $4::bigint
-            ORDER BY tx, number LIMIT $5
-            """,
-            municipality_id,
-            after.tx,
-            after.id,
-            end.tx,
-            limit + 1,
-        )
-        await self._vault.at_hand(rows)
-        found = tuple(self._message(row) for row in rows[:limit])
-        if len(rows) > limit:
-            return InboundPage(found, found[-1].position, more=True)
-        return InboundPage(found, max(after, end), more=False)
-
-    def _message(self, row: Any) -> InboundMessage:
-        return InboundMessage(
-            id=row["id"],
-            position=Position(row["tx"], row["number"]),
-            account=row["account"],
-            recipient=row["recipient"],
-            sender=self._open(row, Column.DESTINATION, "sender"),
-            text=self._open(row, Column.INBOUND, "body"),
-            missing=row["missing"],
-            stop=row["stop"],
-            received_at=row["received_at"],
-        )
-
-    def _open(self, row: Any, column: Column, name: str) -> str | None:
-        try:
-            return self._vault.decrypt_column(row["municipality_id"], column, row[name]).decode()
-        except Erased:
-            return None

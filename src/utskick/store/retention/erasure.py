@@ -21,10 +21,10 @@ from utskick.domain.errors import NotAllowedHere
 from utskick.domain.retention import Kept, RetentionRule, Rules
 from utskick.store.administration.audit import keep
 from utskick.store.database import Connection, Database
+from utskick.store.history.inbound import senders_of
 from utskick.store.history.statistics import Tallies
 from utskick.store.retention.holds import Holds
 from utskick.store.retention.inbound import erase as erase_inbound
-from utskick.store.retention.inbound import senders_of
 from utskick.store.retention.log import Cause, RetentionLogEntry, note
 from utskick.store.retention.purge import JudgedMessage, Removal, RemovalCounts
 from utskick.store.retention.rules import RetentionRules, lock

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-from utskick.domain.errors import Erased
 from utskick.domain.retention import RetentionRule, Rules
 from utskick.domain.unit import Unit
-from utskick.store.crypto.columns import Column
 from utskick.store.database import Connection, Database
 from utskick.store.retention.log import Cause, RetentionLogEntry, note
 from utskick.store.retention.purge import RemovalCounts
@@ -68,33 +65,6 @@ class InboundRetention:
                 await note(connection, municipality_id, RetentionLogEntry(now, cause, gone))
                 removed += gone
         return removed
-
-
-async def senders_of(database: Database, municipality_id: str, party_key: bytes) -> list[bytes]:
-    """Return the keyed hashes of the numbers that the person's messages were sent to.
-
-    Numbers of months whose key has been destroyed are unknown. Empty where the municipality has no
-    inbound messages.
-    """
-    tenant, vault = database.of(municipality_id), database.vault
-    rows = await tenant.fetch(
-        """
-        SELECT d.municipality_id, d.destination
-        FROM messages m JOIN deliveries d ON d.message_id = m.id AND d.municipality_id = $1
-        WHERE m.municipality_id = $1 AND m.party_key = $2 AND d.message_type IN (
-            SELECT message_type FROM inbound_messages WHERE municipality_id = $1
-            UNION SELECT message_type FROM inbound_parts WHERE municipality_id = $1)
-        """,
-        municipality_id,
-        party_key,
-    )
-    await vault.at_hand(rows)
-    found = set[bytes]()
-    for row in rows:
-        with suppress(Erased):
-            number = vault.decrypt_column(municipality_id, Column.DESTINATION, row["destination"])
-            found.add(vault.lasting(municipality_id).sender(number.decode()))
-    return sorted(found)
 
 
 async def erase(

@@ -118,7 +118,7 @@ _JUDGED: Final = """
                 e.tx >= coalesce((SELECT tx FROM watermarks WHERE name = '{tallies}'
                     AND municipality_id = $1), 0)
                 OR EXISTS (SELECT FROM webhooks w WHERE w.municipality_id = $1
-                    AND w.origin = m.origin
+                    AND w.kind = 'deliveries' AND w.origin = m.origin
                     AND (e.tx, e.id) > (w.tx, w.event_id) AND (w.stopped IS NULL
                         OR w.stopped_at > $3))) LIMIT 1) AS untold
     FROM unnest($2::uuid[]) AS r(id)
