@@ -24,6 +24,13 @@ _SPACE: Final = {
     "pre-line": "pre-line",
 }
 _PREFORMATTED: Final = frozenset({"listing", "plaintext", "pre", "xmp"})
+_MUTED: Final = {
+    "svg": True,
+    "select": True,
+    "text": False,
+    "foreignobject": False,
+    "option": False,
+}
 _VISIBILITY: Final = {"visible": True, "hidden": False, "collapse": False}
 
 
@@ -32,21 +39,29 @@ class Style:
     """How text is shown. ``display``: none, block, inline, or empty for the element's own.
 
     ``space``: whether white space is preserved (``pre``), or only line ends (``pre-line``).
-    ``unmarked``: whether list items have no marker.
+    ``unmarked``: whether list items have no marker. ``muted``: whether text itself is not rendered,
+    but that of some elements within, as in a picture or a field to choose from.
     """
 
     visible: bool = True
     space: Literal["", "pre", "pre-line"] = ""
     display: str = ""
     unmarked: bool = False
+    muted: bool = False
 
 
 #: The style of the document itself.
 INHERITED: Final = Style()
 
 
-def style_of(node: Node, outer: Style) -> Style:
-    """Return the style of an element within another."""
+def style_of(node: Node, name: str, outer: Style) -> Style:
+    """Return the style of an element within another. ``name``: of the element."""
+    style = _declared(node, outer)
+    muted = _MUTED.get(name, style.muted)
+    return style if muted == style.muted else replace(style, muted=muted)
+
+
+def _declared(node: Node, outer: Style) -> Style:
     declared, hidden = node.get("style", ""), "hidden" in node.attrib
     plain = not declared and not hidden and node.tag not in _PREFORMATTED
     if plain and node.tag != "dialog":
@@ -60,6 +75,7 @@ def style_of(node: Node, outer: Style) -> Style:
         space=_SPACE.get(found.get("white-space", ""), space),  # type: ignore[arg-type]
         display=_DISPLAY.get(found.get("display", ""), "none" if hidden or is_closed else ""),
         unmarked="none" in kind.split() if kind else outer.unmarked,
+        muted=outer.muted,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from unicodedata import category
 from urllib.parse import urljoin
 
+from utskick.domain.characters import is_invisible
 from utskick.domain.html_sheet import Sheets, sheets_of
 from utskick.domain.html_style import INHERITED, Style, style_of
 from utskick.domain.html_tree import Node, parse_html
@@ -51,16 +52,15 @@ _LINE_ENDS: Final = re.compile(r"[\t\n\r]")
 _AROUND: Final = "".join(map(chr, range(0x21)))
 #: Addresses that mean nothing outside the document, or hold their data.
 _NO_LINK: Final = re.compile(r"#|(?:about|blob|cid|data|javascript|vbscript):", re.IGNORECASE)
-#: Invisible characters that are no format characters (Unicode: Cf), and those that end no word.
-_FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-_TRAILING: Final = "".join(_FILLERS) + " \t\r\f\xa0\u2000\u2003\u2007\u200b\u200c\u2060\ufeff"
+#: Characters that are letters or symbols by their category, but as blank as a space.
+_FILLERS: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_TRAILING: Final = "".join(_FILLERS) + " \t\r\f\xa0\u034f\u2000\u2003\u2007\u200b\u200c\u2060\ufeff"
 
 
 def is_blank(text: str) -> bool:
     """Return whether nothing of a text can be seen: white space and invisible characters."""
     return all(
-        ch.isspace() or ch in _FILLERS or category(ch) in ("Cc", "Cf") or "\ufe00" <= ch <= "\ufe0f"
-        for ch in text
+        ch.isspace() or ch in _FILLERS or category(ch) == "Cc" or is_invisible(ch) for ch in text
     )
 
 
@@ -210,7 +210,8 @@ class _Renderer:
 
     def _open(self, node: Node) -> bool:
         """Begin an element. Return whether its content is rendered."""
-        name, style = _name(node), style_of(node, self._styles[-1])
+        name = _name(node)
+        style = style_of(node, name, self._styles[-1])
         if style.display == "none" or (not style.display and self._sheets.hide(node, name)):
             return False
         if name in _UNSEEN:
@@ -245,7 +246,7 @@ class _Renderer:
 
     def _text(self, text: str | None) -> None:
         style = self._styles[-1]
-        if not text or not style.visible:
+        if not text or style.muted or not style.visible:
             return
         if style.space == "pre":
             self._out.write(text)

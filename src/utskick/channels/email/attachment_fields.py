@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from utskick.channels.email.header_encoding import pieces
 from utskick.domain.attachment import Attachment
+from utskick.domain.characters import composed
 
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]{1,80}"  # noqa: S105 (token of RFC 2045, not a password)
 _PARAMETER: Final = rf"; ?{_TOKEN}=(?:{_TOKEN}|\"[ !#-\[\]-~]{{1,80}}\")"
@@ -104,7 +105,7 @@ def disposition(file_name: str) -> str:
 
     The name is composed (Unicode NFC): macOS decomposes names, which others show as two characters.
     """
-    name = normalize("NFC", file_name)
+    name = composed(file_name)
     if _SIMPLE_NAME.match(name):
         return f'attachment;\r\n filename="{name}"'
     sections = pieces(name, _SECTION, lambda ch: len(_percent(ch)))

@@ -11,6 +11,7 @@ from utskick.channels.email.addresses import is_deliverable
 from utskick.channels.email.custom_headers import check_headers
 from utskick.domain import validators as rules
 from utskick.domain.attachment import Attachment
+from utskick.domain.characters import code_points
 from utskick.domain.recipient import Recipient
 from utskick.domain.request_parts import (
     DEPARTMENT,
@@ -34,6 +35,7 @@ from utskick.domain.validators import (
     Reference,
     Text,
     Uuid,
+    broken,
     decode_base64,
 )
 
@@ -59,19 +61,16 @@ Title = Annotated[
 #: Direction embeddings, overrides and isolates: they make a name look like another, also its
 #: extension (Unicode Technical Report 36, section 3.6).
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
-FileName = Annotated[
-    Title,
-    Constraint(
-        (
-            (
-                "must not contain characters that change the direction of text (U+202A to U+202E,"
-                " U+2066 to U+2069)",
-                lambda v: not _REORDERING.search(v),
-            ),
-        ),
-        "must not be blank",
-    ),
-]
+
+
+def _unreordered(name: str) -> str:
+    if found := _REORDERING.findall(name):
+        what = code_points("".join(found))
+        raise broken(f"must not contain characters that change the direction of text: {what}")
+    return name
+
+
+FileName = Annotated[Title, AfterValidator(_unreordered)]
 Headers = Annotated[dict[str, list[str] | None], AfterValidator(check_headers)]
 _BatchSize = Constraint(
     ((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),),
