@@ -4,10 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DOCS   := .venv-docs
 MUTANTS := .venv-mutants
+SUPPLY := .venv-supply
+PRODUCTION := .venv-production
 OPENAPI := tests/openapi
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-real check bench mutants docs format lock wheel clean
+.PHONY: help demo serve test test-real check bench mutants docs format lock wheel audit clean
 
 help:
 	@echo "make demo    send real messages through a sandbox and compare the ledgers"
@@ -17,19 +19,28 @@ help:
 	@echo "make docs    the documentation as a site in build/docs; a dead link fails"
 	@echo "make bench   the measurements     make bench ONLY=accept   one of them"
 	@echo "make mutants  a sample of small faults in the code, one by one: do the tests notice?   make mutants ONLY=\"--package store\""
-	@echo "make wheel   build dist/*.whl     make lock    pin dependencies anew"
+	@echo "make wheel   build dist/: wheels, wheelhouse for servers, CycloneDX bill of materials, licences of the production set"
+	@echo "make audit   compare the production pins with the known vulnerabilities that PyPI serves, or say that it could not"
+	@echo "make lock    pin dependencies anew"
 
-$(VENV)/.done: requirements.txt requirements-dev.txt pyproject.toml
+PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes
+
+# What runs the service with its sandbox and its embedded database; what tests it comes on top.
+$(VENV)/.run: requirements-sandbox.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Utskick needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
+	$(BIN)/$(PIP_INSTALL) -r requirements-sandbox.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(VENV)/.done
+$(VENV)/.done: $(VENV)/.run requirements-dev.txt
+	$(BIN)/$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
+
+demo: $(VENV)/.run
 	@$(BIN)/utskick demo --letters var/demo/letters --keep var/demo/kept
 
-serve: $(VENV)/.done
+serve: $(VENV)/.run
 	@UTSKICK_DATA__FOLDER=$${UTSKICK_DATA__FOLDER:-./var} $(BIN)/utskick serve
 
 test: $(VENV)/.done
@@ -48,8 +59,8 @@ $(OPENAPI)/node_modules/.done: $(OPENAPI)/package.json $(OPENAPI)/package-lock.j
 	@touch $@
 
 check: $(VENV)/.done $(OPENAPI)/node_modules/.done docs
-	$(BIN)/ruff check src tests bench clients
-	$(BIN)/ruff format --check src tests bench clients
+	$(BIN)/ruff check src tests bench clients packaging
+	$(BIN)/ruff format --check src tests bench clients packaging
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/shape/sizes.py
@@ -63,7 +74,7 @@ bench: $(VENV)/.done
 # cosmic-ray has an environment of its own, like the documentation; the tests run in the usual one.
 $(MUTANTS)/.done: requirements-mutants.txt
 	$(PYTHON) -m venv $(MUTANTS)
-	$(MUTANTS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.txt
+	$(MUTANTS)/bin/$(PIP_INSTALL) -r requirements-mutants.txt
 	@touch $@
 
 mutants: $(VENV)/.done $(MUTANTS)/.done
@@ -72,27 +83,59 @@ mutants: $(VENV)/.done $(MUTANTS)/.done
 # The documentation has an environment of its own: nobody who only runs or tests the service needs it.
 $(DOCS)/.done: requirements-docs.txt
 	$(PYTHON) -m venv $(DOCS)
-	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	$(DOCS)/bin/$(PIP_INSTALL) -r requirements-docs.txt
 	@touch $@
 
 docs: $(DOCS)/.done
 	$(DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/docs
 
 format: $(VENV)/.done
-	$(BIN)/ruff check --fix-only --quiet src tests bench clients
-	$(BIN)/ruff format --quiet src tests bench clients
+	$(BIN)/ruff check --fix-only --quiet src tests bench clients packaging
+	$(BIN)/ruff format --quiet src tests bench clients packaging
 
-lock:
-	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
-	for extra in docs mutants; do \
+# requirements.txt: the production set. -sandbox: with the extras of `make serve` and `make demo`. -dev: with all that tests need.
+PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras
+
+lock: $(VENV)/.done
+	$(PIP_COMPILE) -o requirements.txt pyproject.toml
+	$(PIP_COMPILE) --extra sandbox,embedded,build -c requirements.txt -o requirements-sandbox.txt pyproject.toml
+	$(PIP_COMPILE) --extra sandbox,embedded,build,dev -c requirements-sandbox.txt -o requirements-dev.txt pyproject.toml
+	for extra in docs mutants supply; do \
 	  $(BIN)/python -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $$extra | \
-	  $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --no-header --no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras -o requirements-$$extra.txt - || exit 1; \
+	  $(PIP_COMPILE) --no-annotate -o requirements-$$extra.txt - || exit 1; \
 	done
 
-wheel: $(VENV)/.done
+# The tools that read the production set have an environment of their own, so that they are no part of what they read.
+$(SUPPLY)/.done: requirements-supply.txt
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/$(PIP_INSTALL) -r requirements-supply.txt
+	@touch $@
+
+# The production set as wheels, each with its hash in requirements.txt beside them: what a server installs from, without
+# internet. The downloads are checked against our lock; the few that come as source only are built here, with the locked tools.
+dist/wheelhouse/.done: requirements.txt $(VENV)/.done
+	rm -rf dist/wheelhouse build/downloads
+	$(BIN)/pip download --quiet --disable-pip-version-check --require-hashes --no-deps --no-build-isolation --dest build/downloads -r requirements.txt
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --wheel-dir dist/wheelhouse build/downloads/*
+	@touch $@
+
+# The bill of materials and the licences are read from an environment that was installed as a server's is.
+wheel: $(VENV)/.done $(SUPPLY)/.done dist/wheelhouse/.done
+	rm -rf dist/*.whl dist/wheelhouse/utskick-*.whl $(PRODUCTION)
 	$(BIN)/python -m build --wheel --no-isolation
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist clients/python
+	cp dist/utskick-*.whl dist/wheelhouse
+	$(BIN)/python packaging/wheelhouse.py dist/wheelhouse
+	$(PYTHON) -m venv $(PRODUCTION)
+	$(PRODUCTION)/bin/$(PIP_INSTALL) --no-index -f dist/wheelhouse -r dist/wheelhouse/requirements.txt
+	$(PRODUCTION)/bin/pip uninstall --quiet --yes pip setuptools
+	$(PRODUCTION)/bin/utskick version
+	$(SUPPLY)/bin/cyclonedx-py environment $(PRODUCTION)/bin/python --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.cdx.json
+	$(SUPPLY)/bin/pip-licenses --python $(PRODUCTION)/bin/python --from mixed --order name --with-urls --format markdown --output-file dist/licences.md
+
+# Exit status 0: no known vulnerability. 1: some. 2: it could not be found out.
+audit: $(SUPPLY)/.done
+	$(SUPPLY)/bin/python packaging/audit.py requirements.txt
 
 clean:
-	rm -rf $(VENV) $(DOCS) $(MUTANTS) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DOCS) $(MUTANTS) $(SUPPLY) $(PRODUCTION) dist build .mypy_cache .ruff_cache .import_linter_cache .hypothesis

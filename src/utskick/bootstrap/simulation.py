@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +15,8 @@ from utskick.configuration.toml_tables import walk
 from utskick.domain.errors import SettingsFault
 from utskick.settings import Settings
 
+#: The package that only the sandbox needs, of the extra ``sandbox`` (pyproject.toml).
+_EXTRA: Final = "aiosmtpd"
 _HOW: Final = (
     'Set sandbox.simulate = "all" to simulate these channels, too, and leave their accounts'
     " unused; or sandbox.enabled = false to send to real recipients"
@@ -72,7 +75,16 @@ def _models(channel: str, accounts: Any) -> Mapping[str, BaseModel]:
 
 
 def check_simulated(settings: Settings) -> None:
-    """Refuse a sandbox that would send through real accounts. Raises ``SettingsFault``."""
+    """Refuse a sandbox that is not installed, or that would send through real accounts.
+
+    Raises ``SettingsFault``.
+    """
+    if in_sandbox(settings) and find_spec(_EXTRA) is None:
+        raise SettingsFault(
+            "the sandbox is on, and its packages are not installed: install utskick[sandbox]; or "
+            "add provider accounts to the settings, or set sandbox.enabled = false, to send to "
+            "real recipients"
+        )
     if in_sandbox(settings) and not simulates_all(settings) and (real := real_accounts(settings)):
         raise SettingsFault(
             "the sandbox is on (sandbox.enabled = true), and nothing may leave it, but the"

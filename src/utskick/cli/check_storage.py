@@ -19,7 +19,7 @@ from utskick.store import migrations
 from utskick.store.administration.health_checks import DatabaseInspection
 from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.master_key import FILE
-from utskick.store.embedded import VERSION, Embedded
+from utskick.store.embedded import VERSION, Embedded, programs
 
 _GIB: Final = 1024**3
 #: Errors raised by a database that cannot be inspected.
@@ -68,6 +68,10 @@ async def check_database(
 
 def _why_absent(folder: Path) -> CheckResult | None:
     """Return why there is no embedded database to connect to, or None if there is one."""
+    try:
+        programs()
+    except DatabaseFault as fault:
+        return CheckResult("database", Grade.FAULT, fault.detail, "see docs/how-to/install.md")
     version = folder / "postgres" / "PG_VERSION"
     try:
         exists = version.exists()

@@ -18,7 +18,7 @@ from utskick.sandbox.addresses import HOST, SandboxAddresses
 from utskick.sandbox.fault_responses import FaultInjector, throttled
 from utskick.sandbox.faults import FaultRule, Faults, ProviderFault
 from utskick.sandbox.ledger import Ledger
-from utskick.sandbox.smtp_server import to_received
+from utskick.sandbox.received_mail import to_received
 
 PROVIDER: Final = "graph"
 TENANT: Final = "sandbox"

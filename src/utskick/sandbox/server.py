@@ -26,7 +26,6 @@ from utskick.sandbox.push.server import PushSimulator
 from utskick.sandbox.slack import SlackSimulator
 from utskick.sandbox.sms_gateways.dialects import ReportSettings
 from utskick.sandbox.sms_gateways.server import SmsGateways
-from utskick.sandbox.smtp_server import MailServer
 from utskick.sandbox.summary import LedgerSummary
 from utskick.sandbox.viewer import Viewer
 
@@ -43,6 +42,9 @@ class SandboxServer:
     """All simulators, their ledger and the viewer."""
 
     def __init__(self, addresses: SandboxAddresses) -> None:
+        # Its library comes with `utskick[sandbox]`: a production installation does not have it.
+        from utskick.sandbox.smtp_server import MailServer
+
         self._requested = addresses
         self.ledger = Ledger()
         self.faults = Faults()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import email
 import hmac
 import logging
 import os
@@ -11,8 +10,6 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
-from email.policy import SMTPUTF8
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, cast
@@ -25,9 +22,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from utskick.domain.ids import new_id
 from utskick.sandbox.faults import Faults, ProviderFault
-from utskick.sandbox.ledger import Ledger, Received
-
-PROVIDER = "smtp"
+from utskick.sandbox.ledger import Ledger
+from utskick.sandbox.received_mail import PROVIDER, to_received
 
 #: Announced maximum message size in bytes (RFC 1870).
 SIZE_LIMIT = 50 * 1024 * 1024
@@ -128,44 +124,6 @@ class _MailHandler:
         if envelope.fault is not None:
             await asyncio.Event().wait()  # cancelled by the server when the client leaves
         return f"250 2.0.0 Ok: queued as {reference}"
-
-
-def to_received(recipient: str, raw: bytes, reference: str) -> Received:
-    """Parse a message into a ledger entry."""
-    message = email.message_from_bytes(raw, policy=SMTPUTF8)
-    return Received(
-        channel="email",
-        provider=PROVIDER,
-        recipient=recipient,
-        sender=_header(message, "From") or "",
-        text=_text(message),
-        key=next(
-            (
-                str(value).strip()
-                for name, value in message.raw_items()
-                if name.lower() == "message-id"
-            ),
-            None,
-        ),
-        reference=reference,
-        subject=_header(message, "Subject"),
-        raw=raw,
-    )
-
-
-def _header(message: EmailMessage, name: str) -> str | None:
-    value = message.get(name)
-    return None if value is None else str(value)
-
-
-def _text(message: EmailMessage) -> str:
-    part = message.get_body(("plain", "html"))
-    if part is None:
-        return ""
-    try:
-        return str(part.get_content()).replace("\r\n", "\n")
-    except (LookupError, ValueError):  # an unknown charset
-        return repr(part.get_payload(decode=True))
 
 
 class MailServer:

