@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -24,6 +25,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 from pydantic_settings.sources import NestedSecretsSettingsSource
@@ -320,6 +322,25 @@ def read(
         ) from None
     except tomllib.TOMLDecodeError as fault:
         raise SettingsFault(f"{path} is not valid TOML: {fault}") from None
+    except SettingsError as fault:  # a table in the environment or in a file that is not JSON
+        raise SettingsFault(_unreadable(fault)) from None
+    except UnicodeDecodeError:
+        where = " or ".join(str(place) for place in (path, _secrets_folder()) if place)
+        raise SettingsFault(f"{where} holds a file that is not UTF-8 text") from None
+    except OSError as fault:
+        raise SettingsFault(f"{fault.filename} cannot be read: {fault.strerror}") from None
+
+
+def _unreadable(fault: SettingsError) -> str:
+    """Describe a value that pydantic-settings cannot parse, without the value."""
+    field = re.search(r'field "(\w+)" from source "(\w+)"', str(fault))
+    if field is None:
+        return f"the settings cannot be read: {fault}"
+    source = "the environment" if field[2].startswith("Env") else "the files of secrets"
+    return (
+        f"{field[1]}, from {source}: must be JSON, or one value for each of its settings "
+        f"(UTSKICK_{field[1].upper()}__…)"
+    )
 
 
 def _with_sources(path: Path | None, sections: Mapping[str, type[BaseModel]]) -> type[Settings]:

@@ -26,9 +26,17 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
-@pytest.mark.parametrize(("command", "port"), [("serve", "0"), ("worker", "1")])
+@pytest.mark.parametrize(
+    ("command", "port", "stop"),
+    [
+        ("serve", "0", signal.SIGTERM),
+        ("serve", "0", signal.SIGHUP),
+        ("worker", "1", signal.SIGTERM),
+        ("worker", "1", signal.SIGHUP),
+    ],
+)
 async def test_a_stop_while_it_starts_leaves_no_database_behind(
-    folder: Path, command: str, port: str
+    folder: Path, command: str, port: str, stop: signal.Signals
 ) -> None:
     ports = {
         f"UTSKICK_{name}": port
@@ -49,7 +57,7 @@ async def test_a_stop_while_it_starts_leaves_no_database_behind(
         async with asyncio.timeout(30):
             while not postmaster.exists():
                 await asyncio.sleep(0.01)
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(stop)
             assert await process.wait() == 0
     finally:
         if process.returncode is None:

@@ -20,7 +20,7 @@ from utskick.settings import Settings
 
 
 class StopSignal(asyncio.Event):
-    """Event of SIGTERM or SIGINT; ``interrupted``: the first of them was SIGINT (Ctrl-C)."""
+    """Event of a signal that stops; ``interrupted``: the first of them was SIGINT (Ctrl-C)."""
 
     interrupted = False
 
@@ -31,18 +31,21 @@ class StopSignal(asyncio.Event):
 
 
 def stop_signal() -> StopSignal:
-    """Return an event set at SIGTERM or SIGINT.
+    """Return an event set at SIGTERM, SIGINT or SIGHUP.
+
+    SIGHUP (a closed terminal, or a reload that does not exist) stops like SIGTERM: by default it
+    would kill the process and leave its workers.
 
     Called before anything is started, so that a stop during the start is noticed.
     """
     loop, wanted = asyncio.get_running_loop(), StopSignal()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, wanted.receive, number)
     return wanted
 
 
 async def stop_wanted(*parts: asyncio.Task[None], signalled: asyncio.Event | None = None) -> None:
-    """Wait for SIGTERM or SIGINT, or until a part ends, without which the service must stop."""
+    """Wait for a signal that stops, or until a part ends, without which the service must stop."""
     wanted = signalled or stop_signal()
     for part in parts:
         part.add_done_callback(lambda _: wanted.set())

@@ -217,12 +217,10 @@ async def _check_versions(connection: Any, *, embedded: bool) -> CheckResult:
     try:
         await connection.execute("SET default_transaction_read_only = on")
         server, revision = connection.get_server_version(), await _revision(connection)
+        release = (await connection.fetchval("SHOW server_version")).split()[0]
     except UNUSABLE as fault:
         return unusable_result(fault)
-    detail = (
-        f"PostgreSQL {server.major}.{server.minor}{', embedded' if embedded else ''}, schema "
-        f"{revision or 'none'}"
-    )
+    detail = f"PostgreSQL {release}{', embedded' if embedded else ''}, schema {revision or 'none'}"
     if server.major < migrations.OLDEST:
         return CheckResult(
             "database", Grade.FAULT, detail, f"PostgreSQL {migrations.OLDEST} or later is needed"

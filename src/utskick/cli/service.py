@@ -8,7 +8,7 @@ import sys
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -25,6 +25,8 @@ from utskick.sandbox.server import NOTICE, sections
 from utskick.settings import Settings
 from utskick.store import migrations
 
+_SCHEMES: Final = ("postgresql://", "postgres://")
+_FORM: Final = "must be postgresql://user:password@host:port/database, with % and @ percent-encoded"
 log = structlog.get_logger(__name__)
 
 
@@ -201,6 +203,15 @@ def work(settings: Settings) -> None:
     uvloop.run(bootstrap.work(settings))
 
 
+def _why(fault: BaseException | None) -> str:
+    """Return the server's or the driver's own sentence, and its hint."""
+    diagnosis = getattr(fault, "diag", None)
+    hint = getattr(diagnosis, "message_hint", None)
+    primary = getattr(diagnosis, "message_primary", None)
+    sentence = primary or " ".join(str(fault).split()) or type(fault).__name__
+    return f"the database cannot be migrated: {sentence}" + (f" ({hint})" if hint else "")
+
+
 def migrate(settings: Settings, console: Console) -> None:
     """Migrate the schema of the database in the settings to this release."""
     if settings.database.url is None:
@@ -208,7 +219,22 @@ def migrate(settings: Settings, console: Console) -> None:
             "`utskick serve` migrates the embedded database itself; set database.url to "
             "migrate an external one"
         )
-    before, after = migrations.migrate(settings.database.url.get_secret_value())
+    url = settings.database.url.get_secret_value()
+    if not url.startswith(_SCHEMES):
+        raise DatabaseFault(f"database.url: {_FORM}")
+    # As slow to import as migrations are, which alone use them.
+    from psycopg import Error as PostgresError
+    from psycopg import ProgrammingError
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        before, after = migrations.migrate(url)
+    except (ProgrammingError, UnicodeError, ValueError):  # their texts may quote the password
+        raise DatabaseFault(f"database.url cannot be read: {_FORM}") from None
+    except PostgresError as fault:
+        raise DatabaseFault(_why(fault)) from None
+    except DBAPIError as fault:
+        raise DatabaseFault(_why(fault.orig)) from None
     console.print(
         f"schema {before or 'none'} → {after}"
         if before != after
