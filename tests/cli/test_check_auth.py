@@ -102,6 +102,18 @@ async def test_a_header_with_thumbprints_comes_with_advice_for_the_proxy(check: 
     assert "set auth.issuer" in line_of("issuer", done)
 
 
+async def test_an_unnamed_issuer_is_told_where_messages_are_real_also_on_loopback(
+    check: Check,
+) -> None:
+    done = await check("[sandbox]\nenabled = false\n")
+    assert grade_of("issuer", done) == "warning"
+    assert "set auth.issuer" in line_of("issuer", done)
+    done = await check(
+        '[sandbox]\nenabled = false\n[auth]\nissuer = "https://utskick.example.se"\n'
+    )
+    assert grade_of("issuer", done) == "ok"
+
+
 # -- external issuers ----------------------------------------
 
 
