@@ -66,6 +66,15 @@ class TokenRequest:
     certificate: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token: ``body`` of the response (RFC 6749 section 5.1), its client, and its scope."""
+
+    body: Mapping[str, Any]
+    grant: AccessGrant
+    scope: str
+
+
 class EmbeddedIssuer:
     """Issues tokens. ``name``: the issuer's ``iss``, its public address."""
 
@@ -83,11 +92,8 @@ class EmbeddedIssuer:
     def token_url(self) -> str:
         return self.name + _TOKEN
 
-    async def token(self, request: TokenRequest) -> dict[str, Any]:
-        """Return the response of section 5.1.
-
-        Raises ``TokenDenied``, or ``Unavailable`` without the database.
-        """
+    async def token(self, request: TokenRequest) -> IssuedToken:
+        """Issue a token. Raises ``TokenDenied``, or ``Unavailable`` without the database."""
         grant_type = request.form.get("grant_type")
         if not grant_type:
             raise TokenDenied(
@@ -103,21 +109,18 @@ class EmbeddedIssuer:
             await self._clients.used(client.id, now, now - timedelta(minutes=1))
         scope = " ".join(scopes)
         token = await self.signing.sign(self._claims(client, scope, request.certificate), "at+jwt")
-        return {
+        body = {
             "access_token": token,
             "token_type": "Bearer",
             "expires_in": self._section.token_seconds,
             "scope": scope,
         }
+        return IssuedToken(body, _grant_of(client), scope)
 
     async def grant_of(self, client_id: str) -> AccessGrant | None:
         """Return the permissions of a client without authentication, None if there is none."""
         client = await self._clients.get(client_id) if is_name(client_id) else None
-        return (
-            AccessGrant(client.id, frozenset(client.municipalities), frozenset(client.scopes), 0.0)
-            if client is not None
-            else None
-        )
+        return _grant_of(client) if client is not None else None
 
     async def _client(self, presented: PresentedCredentials) -> Client:
         try:
@@ -236,3 +239,7 @@ def _scopes(requested: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
     if not all(_WORD.match(word) for word in words) or not set(words) <= set(allowed):
         raise TokenDenied("invalid_scope", f"this client may have: {' '.join(allowed)}")
     return words
+
+
+def _grant_of(client: Client) -> AccessGrant:
+    return AccessGrant(client.id, frozenset(client.municipalities), frozenset(client.scopes), 0.0)

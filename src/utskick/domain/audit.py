@@ -22,6 +22,8 @@ class Action(StrEnum):
 
     SEND = "send"
     READ_HISTORY = "read-history"
+    READ_FEED = "read-feed"
+    READ_CONFIGURATION = "read-configuration"
     RESOLVE = "resolve"
     CONFIGURE = "configure"
     CHANGE_DIRECTORY = "change-directory"
@@ -29,6 +31,8 @@ class Action(StrEnum):
     ERASE = "erase"
     HOLD = "hold"
     REFUSED = "refused"
+    NOT_FOUND = "not-found"
+    TOKEN = "token"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)

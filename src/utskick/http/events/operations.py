@@ -62,7 +62,7 @@ INBOUND: Final = Operation(
     "provider repeats is another message.",
     tag="Events",
     scope="inbound:read",
-    audit=Audit(Action.READ_HISTORY),
+    audit=Audit(Action.READ_HISTORY, ("after", "limit")),
     parameters=query("inbound.after", "inbound.limit"),
     answers={200: Answer(InboundPage)},
 )
@@ -87,6 +87,7 @@ FEED: Final = Operation(
     "client that continues from `next` receives every event exactly once.",
     tag="Events",
     scope="events:read",
+    audit=Audit(Action.READ_FEED, ("after", "limit", "origin")),
     parameters=query("feed.after", "feed.limit", "feed.origin"),
     answers={200: Answer(EventPage)},
 )
@@ -104,6 +105,7 @@ def _webhook(method: str, path: str, **more: Any) -> Operation:
 
 
 _CHANGE: Final = Audit(Action.CONFIGURE, ("id",))
+_READ: Final = Audit(Action.READ_CONFIGURATION, ("id",))
 CREATE: Final = _webhook(
     "POST",
     _BASE,
@@ -124,6 +126,7 @@ LIST: Final = _webhook(
     id="getWebhooks",
     summary="List webhooks",
     description="Returns the webhooks of the calling system, oldest first.",
+    audit=_READ,
     answers={200: Answer(list[ListedWebhook])},
     problems={},
 )
@@ -134,6 +137,7 @@ GET: Final = _webhook(
     summary="Read a webhook",
     description="Returns a webhook with its state and the number of events or "
     "inbound messages that wait to be sent.",
+    audit=_READ,
 )
 DELETE: Final = _webhook(
     "DELETE",

@@ -63,7 +63,9 @@ class IssuerEndpoints:
                 request.headers.get("authorization"),
                 certificate_of(request, self._certificate),
             )
-            return json_response(await self._issuer.token(token_request))
+            issued = await self._issuer.token(token_request)
+            await self._refusals.issued(request, issued.grant, issued.scope)
+            return json_response(issued.body)
         except TokenDenied as fault:
             if fault.client_id is not None and len(self._auditing) < _AT_ONCE:
                 # in a task, so that the response time does not reveal whether the client exists

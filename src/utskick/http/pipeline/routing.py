@@ -18,7 +18,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
 from utskick.auth import scopes
-from utskick.domain.errors import UtskickError
+from utskick.domain.errors import NotFound, UtskickError
 from utskick.http.context import ApiContext
 from utskick.http.operation import PUBLIC, Operation, RateClass, Route
 from utskick.http.operation.operation import ChangeEndpoint, ReadEndpoint
@@ -147,6 +147,8 @@ class _Endpoint:
             else:
                 answer = await self._audited(request, self._stages.recorder)
         except UtskickError as error:
+            if isinstance(error, NotFound) and authorization is not None:
+                await authorization.not_found(request, error)
             answer = problems.of_error(error)
         except FAULTS as fault:
             answer = problems.of_error(unavailable(fault))
