@@ -92,7 +92,8 @@ class Http(SettingsTable):
     after it. ``streams``: listeners to live progress at a time. ``rate``: calls a
     second of one client. ``public_url``: address of the API for its clients, default
     ``auth.issuer``, else where it listens. ``contact_name``, ``contact_url``, ``contact_email``,
-    ``terms``: whom to ask and the terms of use, in the API description.
+    ``terms``: whom to ask and the terms of use, in the API description. ``trusted_proxies``: whose
+    ``forwarded_header`` says where a call came from.
     """
 
     host: str = "127.0.0.1"
@@ -107,6 +108,8 @@ class Http(SettingsTable):
     contact_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     contact_email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
     terms: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
 
 
 class WorkerSection(SettingsTable):

@@ -68,6 +68,7 @@ def server_of(settings: Settings, service: ApiContext) -> HttpServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # uvicorn would take any header's word from this machine
             backlog=2048,
             timeout_graceful_shutdown=int(settings.worker.grace) + 1,
         )

@@ -33,6 +33,7 @@ from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
 from utskick.http.context import ApiContext, Publisher
 from utskick.http.operation import Operation
+from utskick.http.wire.forwarded import TrustedProxies
 from utskick.outgoing.webhooks import WebhookClient
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import NOTICE, SandboxServer, create_files
@@ -237,6 +238,7 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         default_municipality=settings.default_municipality,
         sync_wait=settings.http.sync_wait,
         rate=settings.http.rate,
+        proxies=TrustedProxies(settings.http.trusted_proxies, settings.http.forwarded_header),
         publisher=_publisher(settings, p.api_url),
         notice=NOTICE if in_sandbox(settings) else None,
         ready=p.health.look,

@@ -18,6 +18,7 @@ from utskick.engine.intake import Intake
 from utskick.engine.receipts import Receipts
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
+from utskick.http.wire.forwarded import TrustedProxies
 from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.webhooks import WebhookClient
 from utskick.store.administration.circuits import Circuits
@@ -86,6 +87,7 @@ class ApiContext:
     default_municipality: str
     sync_wait: float
     rate: float
+    proxies: TrustedProxies
     publisher: Publisher
     notice: str | None
     ready: Callable[[], Awaitable[dict[str, Any]]]

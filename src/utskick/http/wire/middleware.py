@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import structlog
 
+from utskick.http.wire.forwarded import TrustedProxies
+
 Scope = MutableMapping[str, Any]
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,13 +40,19 @@ class RequestMiddleware:
     leaves out the body (RFC 9110 section 9.3.2).
     """
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(
+        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], proxies: TrustedProxies
+    ) -> None:
+        """Wrap an application. ``proxies``: those whose word on the caller's address is taken."""
         self._app = app
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._proxies.networks and (peer := scope.get("client")):
+            scope["client"] = (self._proxies.caller(peer[0], scope["headers"]), peer[1])
         given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
         request_id = given if _REQUEST_ID.match(given) else str(uuid4()).encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
