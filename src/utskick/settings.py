@@ -29,7 +29,7 @@ from pydantic_settings import (
 from pydantic_settings.sources import NestedSecretsSettingsSource
 
 from utskick.domain.errors import SettingsFault
-from utskick.domain.retention import MOST_DAYS, OTHERS, RetentionRule
+from utskick.domain.retention import AUDIT, MOST_DAYS, OTHERS, RetentionRule
 from utskick.domain.unit import Unit
 
 Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
@@ -53,11 +53,13 @@ class DatabaseSection(SettingsTable):
     ``url``: an external PostgreSQL (14 or later). Without it, an embedded one is started in
     ``data.folder``. ``connections``: pool size. ``after_promotion``: what follows when the server's
     timeline has changed (a standby was promoted, or it was recovered to a point in time).
+    ``insecure``: a database on another machine may be reached without verified TLS.
     """
 
     url: SecretStr | None = None
     connections: int = Field(default=12, ge=4, le=200)
     after_promotion: Literal["check", "hold", "continue"] = "check"
+    insecure: bool = False
 
 
 class VaultSection(SettingsTable):
@@ -93,7 +95,8 @@ class Http(SettingsTable):
     second of one client. ``public_url``: address of the API for its clients, default
     ``auth.issuer``, else where it listens. ``contact_name``, ``contact_url``, ``contact_email``,
     ``terms``: whom to ask and the terms of use, in the API description. ``trusted_proxies``: whose
-    ``forwarded_header`` says where a call came from.
+    ``forwarded_header`` says where a call came from. ``insecure``: others may reach the API without
+    a proxy among them.
     """
 
     host: str = "127.0.0.1"
@@ -109,6 +112,7 @@ class Http(SettingsTable):
     contact_email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
     terms: str | None = Field(default=None, pattern=r"^https?://\S+$")
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    insecure: bool = False
     forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
 
 
@@ -188,6 +192,8 @@ class RetentionRuleTable(SettingsTable):
 class RetentionSection(SettingsTable):
     """Section ``[retention]``: default ``days`` (absent: keep everything), and rules by type.
 
+    ``audit``: of users and addresses in the audit log.
+
     ``known``: the message types, which bootstrap sets.
     """
 
@@ -195,6 +201,7 @@ class RetentionSection(SettingsTable):
     days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
     decision: str | None = None
     types: dict[str, RetentionRuleTable] = {}
+    audit: RetentionRuleTable | None = None
 
     @model_validator(mode="after")
     def _is_complete(self) -> RetentionSection:
@@ -210,6 +217,8 @@ class RetentionSection(SettingsTable):
             RetentionRule(name, rule.days, rule.decision, unit=unit)
             for name, rule in self.types.items()
         ]
+        if (callers := self.audit) is not None:
+            rules.append(RetentionRule(AUDIT, callers.days, callers.decision, unit=unit))
         if self.days is not None:
             rules.append(RetentionRule(OTHERS, self.days, self.decision or "", unit=unit))
         return rules

@@ -93,9 +93,9 @@ def test_whatever_a_caller_writes_the_proxys_word_is_taken(
 
 async def addresses(database: Database) -> list[str]:
     rows = await database.pool.fetch(
-        "SELECT address FROM audit_entries WHERE action = 'send' ORDER BY tx, id"
+        "SELECT * FROM audit_entries WHERE action = 'send' ORDER BY tx, id"
     )
-    return [row["address"] for row in rows]
+    return [row["address"] for row in await database.vault.callers.opened(rows)]
 
 
 async def test_by_default_a_header_changes_nothing(database: Database, tmp_path: Path) -> None:

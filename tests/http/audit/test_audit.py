@@ -15,7 +15,7 @@ from tests.http.conftest import Client, serving
 from utskick.domain.audit import Action, AuditEntry, ChainLink
 from utskick.domain.message import Caller
 from utskick.http.operation import PUBLIC
-from utskick.store.administration.audit import Audit, keep
+from utskick.store.administration.audit import Audit, keep, sealed
 from utskick.store.database import Database
 
 SMS = {"mobileNumber": "+46701740605", "message": "Hemlig text"}
@@ -42,7 +42,7 @@ async def trail(database: Database, municipality_id: str = "2281") -> list[dict[
         " ORDER BY tx, id",
         municipality_id,
     )
-    return [dict(row) for row in rows]
+    return await database.vault.callers.opened(rows)
 
 
 async def test_what_is_sent_read_decided_and_changed_is_told_with_who_and_where_from(
@@ -124,7 +124,7 @@ async def chained(database: Database, count: int) -> Audit:
 async def test_the_chain_holds_over_many_writers_and_late_commits(database: Database) -> None:
     audit = Audit(database)
     async with database.pool.acquire() as late, late.transaction():
-        await keep(late, [entry(-1)])
+        await keep(late, [await sealed(database.vault, entry(-1))])
         await asyncio.gather(
             *(
                 audit.note(entry(n, municipality))
@@ -160,7 +160,7 @@ async def test_the_trail_is_append_only(database: Database) -> None:
 
 
 TAMPERED = [
-    ("UPDATE audit_entries SET issuer = 'someone' WHERE request_id = 'r3'", 4, "changed"),
+    ("UPDATE audit_entries SET who = 'someone' WHERE request_id = 'r3'", 4, "changed"),
     ("UPDATE audit_entries SET subject = '{}' WHERE request_id = 'r3'", 4, "changed"),
     ("DELETE FROM audit_entries WHERE request_id = 'r3'", 4, "its entry is missing"),
     ("DELETE FROM audit_links WHERE number = 4", 4, "the link is missing"),

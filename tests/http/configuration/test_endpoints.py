@@ -363,8 +363,9 @@ async def test_changes_stand_in_the_trail_without_what_they_say(
     await client.call("PUT", SCHOOL, {"sender": "Kanarie"}, X_Sent_By="joe01doe; type=adAccount")
     await client.call("DELETE", SCHOOL)
     rows = await database.pool.fetch(
-        "SELECT subject, issuer FROM audit_entries WHERE action = 'configure' ORDER BY id"
+        "SELECT * FROM audit_entries WHERE action = 'configure' ORDER BY id"
     )
+    rows = await database.vault.callers.opened(rows)
     assert [row["subject"]["operation"] for row in rows] == [
         "putConfiguration",
         "deleteConfiguration",
