@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from utskick.bootstrap.simulation import in_sandbox
+from utskick.bootstrap.transport import check_api, is_loopback
 from utskick.domain.errors import SettingsFault
 from utskick.http import app as api
 from utskick.http.context import ApiContext
@@ -75,11 +76,6 @@ def server_of(settings: Settings, service: ApiContext) -> HttpServer:
     )
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether the address is reachable only from this machine."""
-    return host in (HOST, "localhost", "::1")
-
-
 def check_host(settings: Settings) -> None:
     """Require loopback in the sandbox, and with authentication off. Raises ``SettingsFault``."""
     if is_loopback(settings.http.host):
@@ -100,6 +96,7 @@ def check_host(settings: Settings) -> None:
 def listen(settings: Settings) -> socket.socket:
     """Open the listening socket. Raises ``SettingsFault``."""
     check_host(settings)
+    check_api(settings)
     host, port = settings.http.host, settings.http.port
     try:
         listener = socket.create_server(

@@ -18,6 +18,7 @@ from utskick.auth.settings import AuthSection
 from utskick.bootstrap import channels as channel_setup
 from utskick.bootstrap.listener import listen, server_of, stop_signal, stop_wanted
 from utskick.bootstrap.simulation import check_simulated, in_sandbox
+from utskick.bootstrap.transport import check_database_link
 from utskick.bootstrap.worker import collect_rarely, worker_of, working
 from utskick.channels.registry import CHANNELS, TYPES
 from utskick.directory.settings import DirectorySection
@@ -87,6 +88,8 @@ async def opened(settings: Settings, guard: RestoreGuard | None = None) -> Async
     ``guard``: for processes that accept or send messages; those also wait for locks no longer than
     ``http.database_timeout``.
     """
+    if guard is not None:
+        check_database_link(settings)
     embedded: Embedded | None = None
     tasks: list[asyncio.Task[None]] = []
     if settings.database.url is None:
