@@ -24,6 +24,7 @@ class Action(StrEnum):
     READ_HISTORY = "read-history"
     READ_FEED = "read-feed"
     READ_CONFIGURATION = "read-configuration"
+    READ_AUDIT = "read-audit"
     RESOLVE = "resolve"
     CONFIGURE = "configure"
     CHANGE_DIRECTORY = "change-directory"

@@ -332,6 +332,7 @@ OPERATIONS: Final[dict[str, Prepare]] = {
     "liftHold": on_hold("DELETE"),
     "triggerSnailMailBatchProcessing": close_batch,
     "getEvents": plain("GET", "/2281/events?limit=1"),
+    "getAuditLog": plain("GET", "/2281/audit?limit=1"),
     "getEventsShort": plain("GET", "/events?after=latest"),
     "getWebhooks": plain("GET", "/2281/webhooks"),
     "getWebhook": on_webhook("GET"),

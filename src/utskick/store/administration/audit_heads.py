@@ -131,13 +131,13 @@ class AuditHeads:
 
 
 async def linked_entries(
-    database: Database, municipality_id: str, after: int, limit: int
+    reader: Any, municipality_id: str, after: int, limit: int
 ) -> list[dict[str, Any]]:
     """Return linked entries after a link, each with ``number`` and ``digest`` of its own link.
 
-    As they are stored: user and address are sealed in ``who``.
+    As they are stored: user and address are sealed in ``who``. ``reader``: a pool, or a ``Tenant``.
     """
-    rows = await database.pool.fetch(
+    rows = await reader.fetch(
         f"""
         SELECT l.number, l.digest, {", ".join(f"e.{name}" for name in WHOLE.split(", "))}
         FROM audit_links l JOIN audit_entries e ON e.municipality_id = l.municipality_id
@@ -180,7 +180,7 @@ async def exported(
         }
     )
     place = before.number
-    while rows := await linked_entries(database, municipality_id, place, _STRIDE):
+    while rows := await linked_entries(database.pool, municipality_id, place, _STRIDE):
         opened = await database.vault.callers.opened(rows)
         for row, plain in zip(rows, opened, strict=True):
             place, digest = row.pop("number"), row.pop("digest")
