@@ -166,6 +166,16 @@ class InboundSection(SettingsTable):
     numbers: dict[Annotated[str, StringConstraints(min_length=1)], Municipality] = {}
 
 
+class AuditSection(SettingsTable):
+    """Section ``[audit]``: the syslog server that gets the audit log over TLS (RFC 5424, 5425)."""
+
+    syslog_host: str | None = Field(default=None, min_length=1)
+    syslog_port: int = Field(default=6514, ge=1, le=65535)
+    syslog_ca_file: Path | None = None
+    syslog_certificate_file: Path | None = None
+    syslog_key_file: Path | None = None
+
+
 class LimitsSection(SettingsTable):
     """Limits of a municipality that belong to no channel. ``rate``: calls per second per client."""
 
@@ -278,6 +288,7 @@ class Settings(BaseSettings):
     configuration: dict[Municipality, dict[str, Any]] = {}
     retention: RetentionSection = RetentionSection()
     log: Log = Log()
+    audit: AuditSection = AuditSection()
     sandbox: SandboxSection = SandboxSection()
 
     @model_validator(mode="after")

@@ -19,7 +19,7 @@ from utskick.bootstrap import channels as channel_setup
 from utskick.bootstrap.listener import listen, server_of, stop_signal, stop_wanted
 from utskick.bootstrap.simulation import check_simulated, in_sandbox
 from utskick.bootstrap.transport import check_database_link
-from utskick.bootstrap.worker import collect_rarely, worker_of, working
+from utskick.bootstrap.worker import collect_rarely, syslog_of, worker_of, working
 from utskick.channels.registry import CHANNELS, TYPES
 from utskick.directory.settings import DirectorySection
 from utskick.domain.clock import utc_now
@@ -280,7 +280,9 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         parts = []
         if checks is not None:
             worker = worker_of(settings, database, channels, webhooks, checks)
-            parts.append(await stack.enter_async_context(working(worker)))
+            parts.append(
+                await stack.enter_async_context(working(worker, syslog_of(settings, database)))
+            )
         health = BoundedHealth(
             Readiness(database, channels, checks, database.clock).look,
             StorageProbe(database),
@@ -338,7 +340,7 @@ async def work(settings: Settings) -> bool:
             collect_rarely()
             checks = ProviderChecks(setup.channels, database.clock)
             worker = worker_of(settings, database, setup.channels, webhooks, checks)
-            async with working(worker) as running:
+            async with working(worker, syslog_of(settings, database)) as running:
                 await stop_wanted(running, signalled=signalled)
     return signalled.interrupted
 
