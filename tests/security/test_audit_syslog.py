@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from tests.http.audit.test_audit import chained
+from tests.http.conftest import serving
 from utskick.engine.audit_syslog import AuditSyslog
 from utskick.outgoing import syslog
 from utskick.outgoing.syslog import SyslogServer
@@ -172,6 +173,26 @@ async def test_a_receiver_that_cannot_prove_who_it_is_gets_nothing(
     assert receiver.messages == []
     fault = await database.pool.fetchval("SELECT fault FROM audit_positions")
     assert "CertVerification" in fault
+
+
+async def test_a_worker_delivers_what_was_called(
+    database: Database, file: Path, tmp_path: Path
+) -> None:
+    async with listening(Receiver(), file) as receiver:
+        where = {
+            "syslog_host": "127.0.0.1",
+            "syslog_port": receiver.port,
+            "syslog_ca_file": str(file),
+        }
+        async with serving(database, tmp_path, audit=where) as client:
+            await client.get("/2281/configuration", X_Sent_By="joe01doe; type=adAccount")
+            for _ in range(400):
+                if any(m.get("issuer") == "joe01doe" for _, m, _ in receiver.messages):
+                    break
+                await asyncio.sleep(0.05)
+    [told] = [(m, text) for _, m, text in receiver.messages if m.get("issuer") == "joe01doe"]
+    assert told[0]["action"] == "read-configuration"
+    assert told[1] == '{"operation":"getConfigurations"}'
 
 
 def test_what_stands_in_a_value_does_not_end_it() -> None:
