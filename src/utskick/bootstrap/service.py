@@ -246,7 +246,9 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
 def _publisher(settings: Settings, api_url: str) -> Publisher:
     http = settings.http
     url = (http.public_url or settings.section("auth").issuer or api_url).rstrip("/")
-    return Publisher(url, http.contact_name, http.contact_url, http.contact_email, http.terms)
+    return Publisher(
+        url, http.contact_name, http.contact_url, http.contact_email, http.terms, http.docs
+    )
 
 
 @asynccontextmanager

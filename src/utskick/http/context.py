@@ -31,13 +31,17 @@ from utskick.store.messages.withdrawals import Withdrawals
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Who publishes the API. ``url``: its public address, without a slash at the end."""
+    """Who publishes the API. ``url``: its public address, without a slash at the end.
+
+    ``docs``: whether its description is served.
+    """
 
     url: str
     contact_name: str
     contact_url: str | None = None
     contact_email: str | None = None
     terms: str | None = None
+    docs: bool = True
 
     def info(self) -> dict[str, Any]:
         """Build contact and terms of the ``info`` object of OpenAPI."""
