@@ -95,11 +95,14 @@ class ApiContext:
     ready: Callable[[], Awaitable[dict[str, Any]]]
 
     def rate_of(self, municipality_id: str) -> float | None:
-        """Return calls per second of one client; None where the municipality sets no limit."""
+        """Return calls per second of one client; None where the municipality sets no limit.
+
+        Never more than ``rate``, the operator's.
+        """
         configuration, unit = self.configuration.now, Unit(municipality_id)
         if configuration.is_plain("limits", municipality_id):
             return None
         rate: float | None = configuration.effective(
             "limits", configuration.path("limits", unit)
         ).value["rate"]
-        return rate
+        return rate if rate is None else min(rate, self.rate)
