@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic_core import from_json
 
 from utskick.domain.errors import TooLarge, TooSlow, Unreadable, WrongMediaType
-from utskick.domain.validators import refusal
+from utskick.http.wire.validation import validated
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -84,14 +84,12 @@ def media_type_of(request: Request) -> str:
 
 
 def parse(model: type[M], body: bytes) -> M:
-    """Parse a JSON body. Raises ``Unreadable``, or ``Invalid`` with every violation."""
+    """Parse a JSON body. Raises ``Unreadable``, or ``Invalid`` with its violations."""
     try:
         # RFC 8259 section 6 has no such numbers; inside strings the words are allowed
         if b"NaN" in body or b"Infinity" in body:
             from_json(body, allow_inf_nan=False)
-        return model.model_validate_json(body)
-    except ValidationError as fault:
-        raise refusal(fault, model) from None
+        return validated(model, body)
     except ValueError as fault:
         raise Unreadable(
             "Failed to read request", reasons=[{"message": f"not JSON: {fault}"}]
