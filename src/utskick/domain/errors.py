@@ -205,6 +205,12 @@ class TooManyStreams(UtskickError):
     code, status, title = "too-many-streams", 503, "Service Unavailable"
 
 
+class Overloaded(UtskickError):
+    """The process holds as many bodies and answers as it may; retry after Retry-After."""
+
+    code, status, title = "overloaded", 503, "Service Unavailable"
+
+
 class SettingsFault(UtskickError):
     """The settings are wrong; every fault is listed."""
 

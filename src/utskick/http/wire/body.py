@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 
 from utskick.domain.errors import TooLarge, TooSlow, Unreadable, WrongMediaType
+from utskick.http.wire.memory import MemoryShare
 from utskick.http.wire.validation import validated
 
 M = TypeVar("M", bound=BaseModel)
@@ -44,13 +45,15 @@ async def read_body(request: Request, limit: int) -> bytes:
 
     Reading stops at the limit; nothing beyond it is buffered.
 
-    Raises ``TooLarge``, ``TooSlow`` when the body stops or trickles, and starlette's
-    ``ClientDisconnect``.
+    Raises ``TooLarge``, ``Overloaded``, ``TooSlow`` when the body stops or trickles, and
+    starlette's ``ClientDisconnect``.
     """
     too_large = TooLarge(f"the body exceeds {limit} bytes, the limit of this call", headers=_CLOSE)
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
-        raise too_large
+    length, share = request.headers.get("content-length", ""), share_of(request)
+    if length.isdigit():
+        if int(length) > limit:
+            raise too_large
+        share.body(int(length))
     chunks, size = [], 0
     clock, deadline = asyncio.get_running_loop().time, DEADLINE
     start = clock()
@@ -60,11 +63,18 @@ async def read_body(request: Request, limit: int) -> bytes:
                 size += len(chunk)
                 if size > limit:
                     raise too_large
+                share.body(size)
                 chunks.append(chunk)
                 timeout.reschedule(deadline.at(start, clock(), size))
     except TimeoutError:
         raise TooSlow("the body did not arrive in time", headers=_CLOSE) from None
     return b"".join(chunks)
+
+
+def share_of(request: Request) -> MemoryShare:
+    """Return what the call holds of the memory, which the middleware gave it."""
+    share: MemoryShare = request.scope["state"]["memory"]
+    return share
 
 
 async def read_json(request: Request, limit: int) -> bytes:
