@@ -19,17 +19,22 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.channels.push.stage import vapid_pem
+from tests.channels.push.stage import BROWSER, CONTENT, vapid_pem
 from tests.http.conftest import Client, serving
 from tests.outgoing.names import Names
 from utskick.bootstrap import read_settings
 from utskick.bootstrap.channels import channel_of, kinds_of, provider_policy
+from utskick.channels.push import payload
+from utskick.channels.push.settings import WebPushAccount
+from utskick.channels.push.webpush import WebPush
 from utskick.channels.registry import CHANNELS, SPOKEN
 from utskick.configuration.channel_proxy import ChannelProxy
 from utskick.configuration.inheritance import Configuration, SectionKind
 from utskick.directory.empty import EMPTY_DIRECTORY
 from utskick.domain.channel import AccountHealth
+from utskick.domain.clock import utc_now
 from utskick.domain.configuration import UnitSetting
+from utskick.domain.ids import new_id
 from utskick.domain.unit import Unit
 from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.settings_types import PeerSection
@@ -330,3 +335,29 @@ async def test_a_key_file_of_the_operators_leads_no_sandbox_out_of_the_machine(
             health = await looked(channel_of("push", configuration, EMPTY_DIRECTORY, reach))
             assert len(met) == 1, "the one on this machine"
         assert "must not be called" in health.sentence
+
+
+@pytest.mark.parametrize("origins", [(), ("https://push.example",)])
+async def test_a_subscription_leads_into_no_network_of_the_operators_but_by_an_origin(
+    origins: tuple[str, ...],
+) -> None:
+    """A citizen's browser chooses its push service, the administrator only which may be chosen."""
+    async with listening() as (port, met):
+        origins = tuple(f"{each}:{port}" for each in origins)
+        reach = AddressPolicy(LOOPBACK, Names(["127.0.0.1"]))
+        account = WebPushAccount.model_validate(
+            {
+                "provider": "webpush",
+                "vapid_private_key": vapid_pem(),
+                "subject": "mailto:a@example.se",
+                "hosts": ["*"],
+                "origins": origins,
+            }
+        ).within(reach)
+        endpoint = origins[0] if origins else "https://push.example"
+        provider = WebPush(account)
+        address = BROWSER.subscription(f"{endpoint}/a")
+        outcome = await provider.send(payload.read(CONTENT, new_id(), 60, utc_now()), address)
+        await provider.close()
+        assert len(met) == len(origins)
+        assert (outcome.reason.code == "forbidden-address") == (not origins)  # type: ignore[union-attr]

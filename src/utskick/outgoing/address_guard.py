@@ -132,6 +132,7 @@ class AddressPolicy:
         named: str = "this machine and webhooks.networks",
     ) -> None:
         self._networks = tuple(networks)
+        self._inner = inner
         self._public = public
         self._forbidden = _FORBIDDEN if public else f"{_FORBIDDEN}: a sandbox calls only {named}"
         self._guards = {"https": AddressGuard(self._secure, inner=inner)}
@@ -207,9 +208,11 @@ class AddressPolicy:
             return [name]
         return [each["host"] for each in await self.guard("https").resolve(name, port)]
 
-    def allows(self, address: str) -> bool:
-        """Return whether an IP address may be called, over TLS in case of HTTP."""
-        return self._secure(address)
+    def public_guard(self) -> AddressGuard:
+        """Return a guard of names that third parties give: without ``networks`` of the operator."""
+        return AddressGuard(
+            lambda address: is_public(address) and self._secure(address), inner=self._inner
+        )
 
     def guard(self, scheme: str) -> AddressGuard:
         return self._guards[scheme]

@@ -22,7 +22,7 @@ from utskick.channels.push.vapid import Vapid, from_base64url, read_key
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent, of_destination
 from utskick.domain.validators import is_clean
-from utskick.outgoing.address_guard import AddressGuard, AddressPolicy, is_public, origin_of
+from utskick.outgoing.address_guard import AddressGuard, AddressPolicy, origin_of
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 
 _FORBIDDEN: Final = Rejected(
@@ -122,9 +122,7 @@ class WebPush:
 
 def _guard(reach: AddressPolicy | None, endpoints: Endpoints) -> AddressGuard:
     """Return the guard of push services: on the public internet, and where the account may call."""
-    if reach is None:
-        return AddressGuard(ours=endpoints.ours)
-    return AddressGuard(lambda address: is_public(address) and reach.allows(address))
+    return AddressGuard(ours=endpoints.ours) if reach is None else reach.public_guard()
 
 
 def _key(account: WebPushAccount) -> EllipticCurvePrivateKey | Path:
