@@ -6,7 +6,6 @@ import asyncio
 import json
 import math
 import time
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,9 +17,10 @@ from aiohttp import web
 from bench import stage
 from bench.mail import ORGANIZATION
 from bench.result import Result
+from utskick.domain.request_parts import EXAMPLE_PDF
 from utskick.sandbox.digital_mail.citizens import number
 
-_PDF = b64encode(b"%PDF-1.7\n1 0 obj<<>>endobj\n%%EOF\n").decode()
+_PDF = EXAMPLE_PDF
 #: Seconds of the measurement, and background messages a second to each channel.
 SECONDS, PACE = 60, 20
 #: One in twenty in each of the ways.

@@ -94,7 +94,7 @@ class Http(SettingsTable):
     bodies and answers in flight. ``rate``: calls a second of one client. ``public_url``: address of
     the API for its clients, default ``auth.issuer``, else where it listens. ``contact_name``,
     ``contact_url``, ``contact_email``, ``terms``: whom to ask and the terms of use, in the API
-    description.
+    description. ``docs``: whether the description is served, with its page.
     """
 
     host: str = "127.0.0.1"
@@ -112,6 +112,7 @@ class Http(SettingsTable):
     contact_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     contact_email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
     terms: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    docs: bool = True
 
 
 class WorkerSection(SettingsTable):

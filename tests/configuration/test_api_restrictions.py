@@ -44,7 +44,7 @@ def test_every_address_and_host_of_every_channel_is_looked_at() -> None:
         place
         for entry in CHANNELS.values()
         for place, field in members(entry.section)
-        if re.search(r"function _(checked_)?address ", repr(field.metadata))
+        if re.search(r"function _(checked_)?address\b", repr(field.metadata))
         or "host" in place.rpartition(".")[2]
         or place.rpartition(".")[2].endswith("url")
     }

@@ -55,7 +55,7 @@ async def status_from(client: Client, source: str, path: str = "/health/live") -
     connector = aiohttp.TCPConnector(local_addr=(source, 0), force_close=True)
     async with (
         aiohttp.ClientSession(connector=connector) as session,
-        session.get(client.running.api_url + path) as answer,
+        session.get(client.running.api_url + path, headers=client.bearer) as answer,
     ):
         return answer.status, await answer.json()
 
@@ -177,7 +177,7 @@ async def test_large_messages_at_a_time_are_bounded_by_the_memory(
 async def test_who_does_not_read_a_long_answer_holds_memory_for_a_time_only(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(HttpConnection, "unread", 1.0)
+    monkeypatch.setattr(HttpConnection, "unread", 5.0)
     http = {"port": 0, "memory": 16 * MIB}
     async with serving(database, tmp_path, work=False, http=http) as client:
         parts, loop = urlsplit(client.running.api_url), asyncio.get_running_loop()
@@ -193,14 +193,14 @@ async def test_who_does_not_read_a_long_answer_holds_memory_for_a_time_only(
                 sock.setblocking(False)
                 await loop.sock_connect(sock, (str(parts.hostname), parts.port))
                 await loop.sock_sendall(sock, request * 40)
-            for _ in range(200):
+            for _ in range(400):
                 answer = await client.get("/openapi.json")
                 if answer.status == 503:
                     break
                 await asyncio.sleep(0.01)
             assert (answer.status, answer.json["code"]) == (503, "overloaded")
             assert answer.headers["Retry-After"] == "5"
-            for _ in range(400):
+            for _ in range(1000):
                 answer = await client.get("/openapi.json")
                 if answer.status == 200:
                     break

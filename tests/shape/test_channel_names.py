@@ -64,6 +64,9 @@ ALLOWED: dict[str, set[str]] = {
     # Commands of these two channels: lists of numbers and addresses, domains of senders.
     "cli/recipients_csv.py": {"sms", "email"},
     "cli/check.py": {"email"},
+    # Delivery modes of the contract, and the command that sends a letter.
+    "cli/pdf_letters.py": {"DIGITAL_MAIL", "SNAIL_MAIL"},
+    "cli/send.py": {"letter"},
     # What the peer's history has in clear, and is not imported.
     "cli/history_rows.py": {"SLACK"},
 }

@@ -256,7 +256,9 @@ def _health(
 def _publisher(settings: Settings, api_url: str) -> Publisher:
     http = settings.http
     url = (http.public_url or settings.section("auth").issuer or api_url).rstrip("/")
-    return Publisher(url, http.contact_name, http.contact_url, http.contact_email, http.terms)
+    return Publisher(
+        url, http.contact_name, http.contact_url, http.contact_email, http.terms, http.docs
+    )
 
 
 @asynccontextmanager

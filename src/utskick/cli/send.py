@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from utskick.cli import console, payloads
+from utskick.cli import console, payloads, pdf_letters
 from utskick.cli.client import ServiceTarget, open_client
 from utskick.cli.options import (
     EXIT_STATUS,
@@ -91,6 +91,10 @@ def email(
     content = EmailContent(composed(subject), text, page, files, by, high)
     body = content.to_one(Recipient(to, party, reference))
     _carry_out(target_of(url, municipality), body, SendOptions(key, wait=not no_wait))
+
+
+send.command("letter")(pdf_letters.letter)
+send.command("digital-mail")(pdf_letters.digital_mail)
 
 
 def _carry_out(target: ServiceTarget, body: Sms | Email, options: SendOptions) -> None:

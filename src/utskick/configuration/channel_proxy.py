@@ -30,6 +30,7 @@ from utskick.domain.channel import (
     SendEndpoint,
 )
 from utskick.domain.errors import ConfigurationBroken, Unauthorized, UtskickError, Violation
+from utskick.domain.notice import Notice
 from utskick.domain.outcome import Concern, Misconfigured, Outcome, Reason
 from utskick.domain.preparation import Prepared
 from utskick.domain.receipt import Keep, Receipt
@@ -244,7 +245,7 @@ class ChannelProxy:
 
     async def inspect(
         self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext
-    ) -> list[Violation]:
+    ) -> Sequence[Violation | Notice]:
         with self._planning(asked.unit).held() as channel:
             return await channel.inspect(content, attachments, asked)
 

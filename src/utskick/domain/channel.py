@@ -19,6 +19,7 @@ from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.errors import Violation
 from utskick.domain.history_facts import HistoryFacts
 from utskick.domain.leg import Leg
+from utskick.domain.notice import Notice
 from utskick.domain.outcome import Outcome, Reason
 from utskick.domain.preparation import Prepared
 from utskick.domain.receipt import Keep, Receipt
@@ -71,7 +72,8 @@ class Plan:
     recipients' own contents come from (``messages[i]``). ``batch_id``: where the caller names the
     batch itself; several requests may share it. ``organization_number``: of the path, where it has
     one; with ``department`` it determines whose configuration applies. ``unsettled``: what becomes
-    of a message whose synchronous call stops waiting.
+    of a message whose synchronous call stops waiting. ``notices``: what inspection found, for the
+    answer; they are also in the contents that they are of.
     """
 
     content: dict[str, Any]
@@ -90,6 +92,7 @@ class Plan:
     organization_number: str | None = None
     legs: Mapping[str, Leg] = field(default_factory=dict)
     unsettled: Unsettled = "continue"
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,8 +289,8 @@ class Channel(Protocol):
 
     async def inspect(
         self, content: Mapping[str, Any], attachments: Sequence[Attachment], context: RequestContext
-    ) -> list[Violation]:
-        """Return the faults that are too slow or too dangerous to find in ``plan``.
+    ) -> Sequence[Violation | Notice]:
+        """Return the faults that are too slow or too dangerous to find in ``plan``, and notices.
 
         Called before anything is stored; a PDF is opened in a child process. Also called for the
         content that another channel's request hands over (a letter's). Fields are named as in this

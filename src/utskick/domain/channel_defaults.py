@@ -11,6 +11,7 @@ from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.channel import ChannelQuery, Draft, ProviderCallback, RequestContext, Unsettled
 from utskick.domain.errors import NotFound, Violation
 from utskick.domain.history_facts import HistoryFacts
+from utskick.domain.notice import Notice
 from utskick.domain.outcome import Outcome
 from utskick.domain.preparation import READY, Prepared
 from utskick.domain.receipt import Keep, Receipt
@@ -34,7 +35,7 @@ class ChannelDefaults:
         content: Mapping[str, Any],  # noqa: ARG002
         attachments: Sequence[Attachment],  # noqa: ARG002
         context: RequestContext,  # noqa: ARG002
-    ) -> list[Violation]:
+    ) -> Sequence[Violation | Notice]:
         return []
 
     def completed(self, draft: Draft) -> Draft:

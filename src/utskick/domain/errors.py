@@ -11,11 +11,12 @@ class Violation:
     """One broken rule.
 
     ``field``: as the client wrote the path (``parties[0].mobileNumber``). ``message``: as the
-    contract words it.
+    contract words it. ``code``: of a fault of one way, which another may carry (``Leg.spared``).
     """
 
     field: str
     message: str
+    code: str = ""
 
 
 class UtskickError(Exception):

@@ -22,9 +22,9 @@ class Leg:
 
     ``content``: members as the receiving channel's own content has them. ``attachments``: positions
     of its attachments among those of the request. ``deferred``: members whose faults count only
-    when the leg is used, because that is not known at acceptance. ``spared``: members whose faults
-    do not refuse the request, as another leg carries the same; the channel finds them again before
-    the attempt, and rejects it. Not stored.
+    when the leg is used, because that is not known at acceptance. ``spared``: codes of faults that
+    do not refuse the request, as another leg carries the same: they become notices, and the channel
+    finds them again before the attempt, and rejects it. Not stored.
     """
 
     content: Mapping[str, Any]

@@ -181,6 +181,16 @@ NeededDepartment = Annotated[
     Line,
     Constraint((size_up_to(LONGEST_NAME),), "must not be blank", (("maxLength", LONGEST_NAME),)),
 ]
+#: The name of a file of a letter or of a digital mail, as long as a file system takes it.
+FileName = Annotated[
+    str,
+    Composed,
+    Constraint(
+        (NOT_BLANK, CLEAN, UTF8, XML, size_up_to(255)),
+        "must not be blank",
+        (("minLength", 1), ("maxLength", 255)),
+    ),
+]
 #: A file of a letter or of a digital mail; null is reported otherwise than blank.
 FileContent = Annotated[
     str,

@@ -18,6 +18,7 @@ from utskick.domain.account_label import label_of
 from utskick.domain.channel import Channel, Draft, RequestContext
 from utskick.domain.clock import Clock
 from utskick.domain.delivery import Delivery, Move
+from utskick.domain.errors import Violation
 from utskick.domain.outcome import Concern, Deferred, Outcome, Reason, Rejected, Uncertain
 from utskick.domain.preparation import Gathered, Prepared, Ready, Route, Routed
 from utskick.domain.status import Status
@@ -379,5 +380,6 @@ async def _unfit(channel: Channel, draft: Draft) -> Rejected | None:
     context = RequestContext(
         draft.municipality_id, draft.organization_number, department=draft.department
     )
-    faults = await channel.inspect(draft.content, draft.attachments, context)
+    found = await channel.inspect(draft.content, draft.attachments, context)
+    faults = [each for each in found if isinstance(each, Violation)]
     return Rejected(Reason("unfit", f"{faults[0].field} {faults[0].message}")) if faults else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from utskick.domain.errors import Invalid, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.leg import Leg
 from utskick.domain.message import Caller, Key, NumberedRequest, Replay
+from utskick.domain.notice import Notice, noted, notices_of
 from utskick.engine.failpoints import Failpoints
 from utskick.store.database import Database
 from utskick.store.messages.acceptance import Messages
@@ -100,33 +101,54 @@ class Intake:
             types=self._types,
         )
 
-    async def inspect(self, channel: Channel, plan: Plan, context: RequestContext) -> None:
-        """Inspect the content for every channel that the request may go by. Raises ``Invalid``."""
-        faults = list(await channel.inspect(plan.content, plan.attachments, context))
-        faults += await self._inspect_legs(plan.legs, plan, context)
-        for index, recipient in enumerate(plan.recipients):
-            if recipient.content is not None:
-                found = await self._inspect_legs(recipient.own_legs, plan, context)
+    async def inspect(self, channel: Channel, plan: Plan, context: RequestContext) -> Plan:
+        """Inspect the content for every channel that the request may go by.
+
+        Return the plan with what is worth knowing of it. Raises ``Invalid``.
+        """
+        found = await channel.inspect(plan.content, plan.attachments, context)
+        faults, notices = _sorted(found)
+        legs, leg_faults = await self._inspect_legs(plan.legs, plan, context)
+        faults += leg_faults
+        recipients = list(plan.recipients)
+        for index, recipient in enumerate(recipients):
+            if recipient.content is not None and recipient.own_legs:
+                own, own_faults = await self._inspect_legs(recipient.own_legs, plan, context)
+                recipients[index] = replace(recipient, own_legs=own)
                 faults += [
-                    Violation(f"{plan.each}[{index}].{fault.field}", fault.message)
-                    for fault in found
+                    replace(fault, field=f"{plan.each}[{index}].{fault.field}")
+                    for fault in own_faults
                 ]
         if faults:
             raise Invalid(list(dict.fromkeys(faults)))
+        every = [*notices, *(each for leg in legs.values() for each in notices_of(leg.content))]
+        return replace(
+            plan,
+            content=noted(plan.content, notices),
+            legs=legs,
+            recipients=recipients,
+            notices=tuple(dict.fromkeys(every)),
+        )
 
     async def _inspect_legs(
         self, legs: Mapping[str, Leg], plan: Plan, context: RequestContext
-    ) -> list[Violation]:
-        faults = []
+    ) -> tuple[dict[str, Leg], list[Violation]]:
+        """Return the legs with their notices, and the faults that refuse the request."""
+        inspected, refused = dict[str, Leg](), list[Violation]()
         for name, leg in legs.items():
             attachments = [plan.attachments[i] for i in leg.attachments]
             found = await self._channels[name].inspect(leg.content, attachments, context)
-            faults += [
-                Violation(_as_in_request(fault.field, leg.attachments), fault.message)
-                for fault in found
-                if fault.field not in (*leg.deferred, *leg.spared)
+            faults, notices = _sorted(found)
+            spared = [fault for fault in faults if fault.code in leg.spared]
+            refused += [
+                replace(fault, field=_as_in_request(fault.field, leg.attachments))
+                for fault in faults
+                if fault not in spared and fault.field not in leg.deferred
             ]
-        return faults
+            notices += [Notice(fault.code, fault.field) for fault in spared]
+            placed = [n.at(_as_in_request(n.field, leg.attachments)) for n in notices]
+            inspected[name] = replace(leg, content=noted(leg.content, placed))
+        return inspected, refused
 
     async def accept(
         self, request: AcceptRequest, numbered: NumberedRequest
@@ -166,6 +188,11 @@ class Intake:
                     connection, request.caller.municipality_id, key, request.answer(numbered)
                 )
         return None
+
+
+def _sorted(found: Sequence[Violation | Notice]) -> tuple[list[Violation], list[Notice]]:
+    faults = [each for each in found if isinstance(each, Violation)]
+    return faults, [each for each in found if isinstance(each, Notice)]
 
 
 def _as_in_request(path: str, indexes: Sequence[int]) -> str:

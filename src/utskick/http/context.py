@@ -32,13 +32,17 @@ from utskick.store.messages.withdrawals import Withdrawals
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Who publishes the API. ``url``: its public address, without a slash at the end."""
+    """Who publishes the API. ``url``: its public address, without a slash at the end.
+
+    ``docs``: whether its description is served.
+    """
 
     url: str
     contact_name: str
     contact_url: str | None = None
     contact_email: str | None = None
     terms: str | None = None
+    docs: bool = True
 
     def info(self) -> dict[str, Any]:
         """Build contact and terms of the ``info`` object of OpenAPI."""
@@ -93,11 +97,14 @@ class ApiContext:
     memory: MemoryBudget
 
     def rate_of(self, municipality_id: str) -> float | None:
-        """Return calls per second of one client; None where the municipality sets no limit."""
+        """Return calls per second of one client; None where the municipality sets no limit.
+
+        Never more than ``rate``, the operator's.
+        """
         configuration, unit = self.configuration.now, Unit(municipality_id)
         if configuration.is_plain("limits", municipality_id):
             return None
         rate: float | None = configuration.effective(
             "limits", configuration.path("limits", unit)
         ).value["rate"]
-        return rate
+        return rate if rate is None else min(rate, self.rate)

@@ -15,6 +15,7 @@ import pytest
 from tests.channels.digital_mail.pki import ORGANIZATION
 from tests.channels.digital_mail.stage import ANNA, KIVRA, NUMBER, OTHER, Stage
 from tests.channels.digital_mail.test_reachability import BO, CARIN
+from tests.channels.snail_mail import pdfs
 from tests.contracts.faulty_server import text
 from utskick.channels.digital_mail.channel import build
 from utskick.channels.digital_mail.mailboxes import RegisterUnavailable
@@ -30,7 +31,7 @@ from utskick.domain.outcome import Deferred, Reason, Rejected, Sent
 from utskick.domain.preparation import Ready
 from utskick.domain.recipient import Recipient
 
-PDF = b"%PDF-1.7 beslut"
+PDF = pdfs.letter()
 FILE = {
     "contentType": "application/pdf",
     "content": b64encode(PDF).decode(),
@@ -149,9 +150,9 @@ async def test_everything_that_is_wrong_with_the_content_is_told_at_once(stage: 
         attachments=[FILE, gif],
     )
     assert [(v.field, v.message[:62]) for v in found] == [
-        ("attachments[1].content", "must be a PDF: its bytes do not begin with %PDF-"),
         ("body", "must be HTML that mailboxes accept: line 1, column 1: <p> is n"),
         ("body", "must be HTML that mailboxes accept: line 2, column 6: the attr"),
+        ("attachments[1].content", "must be a PDF that mailboxes can show: it is not a PDF"),
         (
             "sendDigitalMail.organizationNumber",
             "Sending organization is not registered as authorized sender",
@@ -177,7 +178,7 @@ async def test_the_limit_is_exact(stage: Stage) -> None:
     made = plan(stage, attachments=[FILE])
 
     async def refusals(size: int) -> tuple[Draft, list[Violation]]:
-        file = Attachment.of("beslut.pdf", "application/pdf", PDF.ljust(size, b"x"))
+        file = Attachment.of("beslut.pdf", "application/pdf", pdfs.padded(size))
         content = {
             **made.content,
             "attachments": [{"filename": "beslut.pdf", "digest": file.digest.hex()}],

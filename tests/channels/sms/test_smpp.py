@@ -4,13 +4,11 @@ lost session."""
 from __future__ import annotations
 
 import asyncio
-from asyncio import gather
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -35,7 +33,6 @@ from tests.channels.sms.stage import draft
 from tests.contracts.provider import SECRET, ProviderContract
 from utskick.channels.sms.channel import SmsChannel
 from utskick.channels.sms.segments import measure
-from utskick.channels.sms.smpp import transmission
 from utskick.channels.sms.smpp.command_status import (
     DEFERRED,
     MISCONFIGURED,
@@ -43,17 +40,13 @@ from utskick.channels.sms.smpp.command_status import (
     REJECTED,
     of_bind,
 )
-from utskick.channels.sms.smpp.session import Accepted, Session
-from utskick.channels.sms.smpp.submit_sm import Part
 from utskick.channels.sms.smpp.times import validity_period
-from utskick.channels.sms.smpp.transmission import Transmission
 from utskick.domain.clock import utc_now
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import (
     Deferred,
     Misconfigured,
     Outcome,
-    Reason,
     Rejected,
     Sent,
     Uncertain,
@@ -221,35 +214,6 @@ async def test_a_part_refused_for_the_moment_is_repeated_as_it_was(
     sent = [submit.short_message for submit in centre.submits]
     assert [text[5] for text in sent] == [1, 2, 3, 2]
     assert sent[3] == sent[1]
-
-
-async def test_refused_parts_are_repeated_after_waits_that_double_up_to_four_seconds(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The message centre is not asked more often the longer it refuses."""
-    now, waits = 0.0, list[float]()
-
-    async def sleep(seconds: float) -> None:
-        nonlocal now
-        waits.append(seconds)
-        now += seconds
-
-    class Refusing(Session):
-        def __init__(self) -> None:
-            """Needs no connection."""
-
-        async def submit(self, part: Part) -> Deferred:
-            return Deferred(Reason("throttled", "later"))
-
-    async def bound() -> Session:
-        return Refusing()
-
-    monkeypatch.setattr(transmission, "asyncio", SimpleNamespace(sleep=sleep, gather=gather))
-    monkeypatch.setattr(transmission, "time", SimpleNamespace(monotonic=lambda: now))
-    parts = [cast(Part, object())] * 2
-    outcome = await Transmission(bound, 20.0).send(parts, {0: Accepted("id-1")})
-    assert isinstance(outcome, Uncertain)
-    assert waits == [0.5, 1, 2, 4, 4, 4, 4], "and ends within its patience of 20 s"
 
 
 async def test_whatever_is_answered_no_accepted_part_is_sent_twice() -> None:

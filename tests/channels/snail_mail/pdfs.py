@@ -56,14 +56,18 @@ def changed(
 
 
 def many_pages(count: int) -> bytes:
-    """Written by hand, because it is faster (ISO 32000-1 section 7.5)."""
+    """Written by hand, because it is faster."""
     kids = b" ".join(b"%d 0 R" % number for number in range(3, count + 3))
     page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>"
-    bodies = [
+    return by_hand(
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Count %d/Kids[%b]>>" % (count, kids),
         *[page] * count,
-    ]
+    )
+
+
+def by_hand(*bodies: bytes, trailer: bytes = b"") -> bytes:
+    """Write objects 1, 2, … as they are; the first is the catalog (ISO 32000-1 section 7.5)."""
     written, places = [b"%PDF-1.4\n"], []
     at = len(written[0])
     for number, body in enumerate(bodies, 1):
@@ -77,9 +81,18 @@ def many_pages(count: int) -> bytes:
             *written,
             head,
             *places,
-            b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, at),
+            b"trailer\n<</Size %d/Root 1 0 R%b>>\nstartxref\n%d\n%%%%EOF\n" % (size, trailer, at),
         ]
     )
+
+
+def padded(size: int) -> bytes:
+    """A page in a file of exactly so many bytes, for sizes of several digits."""
+    catalog, tree = b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 1/Kids[3 0 R]>>"
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<<>>>>"
+    least = len(by_hand(catalog, tree, page, b"<<>>%"))
+    made = by_hand(catalog, tree, page, b"<<>>%" + b"x" * (size - least))
+    return by_hand(catalog, tree, page, b"<<>>%" + b"x" * (2 * size - least - len(made)))
 
 
 def repeated(first: bytes, block: bytes, times: int) -> bytes:

@@ -27,8 +27,7 @@ from tests.channels.snail_mail.pdfs import letter
 from tests.channels.snail_mail.stage import ANNA, BATCH, PDF, batch, files, pdf, prepared, to_folder
 from utskick.channels.snail_mail.folder import Folder, fault_of
 from utskick.channels.snail_mail.handover import HandOver
-from utskick.channels.snail_mail.letters import LetterComposer
-from utskick.channels.snail_mail.preflight_client import PreflightClient
+from utskick.channels.snail_mail.letters import LetterComposer, preflight_of
 from utskick.channels.snail_mail.settings import PROFILES, FolderAccount, HandoverLayout, Limits
 from utskick.channels.snail_mail.storage import StorageFault, StorageLost, forbidden
 from utskick.domain.channel import Draft
@@ -389,8 +388,8 @@ THREE = (prepared(), prepared(department="Skola"), prepared(department="Vatten")
 async def test_wherever_it_breaks_nothing_half_is_seen_lost_or_doubled(
     tmp_path: Path, fault: BaseException, after: bool
 ) -> None:
-    preflight = PreflightClient(Limits())
-    composer = LetterComposer(PROFILES["free-v2"], preflight)
+    preflight = preflight_of(Limits())
+    composer = LetterComposer(PROFILES["free-v2"], preflight, Limits())
     step, struck = 0, True
     while struck:
         step += 1
@@ -454,7 +453,7 @@ class Overtaken(Folder):
 async def test_an_attempt_that_was_overtaken_does_not_tidy_away_what_was_decided(
     tmp_path: Path,
 ) -> None:
-    key, composer = new_id(), LetterComposer(PROFILES["free-v2"], PreflightClient(Limits()))
+    key, composer = new_id(), LetterComposer(PROFILES["free-v2"], preflight_of(Limits()), Limits())
 
     async def half() -> Outcome:
         """Up to the second of three folders."""
@@ -488,7 +487,7 @@ class Locked(Folder):
 async def test_a_folder_that_may_not_be_made_is_our_mistake_unless_another_was_shown(
     tmp_path: Path,
 ) -> None:
-    composer = LetterComposer(PROFILES["free-v2"], PreflightClient(Limits()))
+    composer = LetterComposer(PROFILES["free-v2"], preflight_of(Limits()), Limits())
     for name, expected in (("Kultur", Misconfigured), ("Skola", Uncertain)):
         (tmp_path / name).mkdir()
         outcome = await HandOver(
@@ -499,7 +498,7 @@ async def test_a_folder_that_may_not_be_made_is_our_mistake_unless_another_was_s
 
 
 async def test_a_full_disk_defers_leaves_nothing_and_the_repeat_works(tmp_path: Path) -> None:
-    composer = LetterComposer(PROFILES["free-v2"], PreflightClient(Limits()))
+    composer = LetterComposer(PROFILES["free-v2"], preflight_of(Limits()), Limits())
     frail = Frail(tmp_path, 4, after=False, fault=StorageFault("target-full", "full"))
     outcome = await HandOver(frail, HandoverLayout(), composer, key := new_id()).run(batch(*THREE))
     assert isinstance(outcome, Deferred)

@@ -17,13 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.channels.snail_mail.stage import ANNA, BATCH, batch, prepared, to_folder
-from utskick.channels.snail_mail.preflight import PreflightRules, check
 from utskick.channels.snail_mail.settings import LEFT, PROFILES, RIGHT, EnvelopeWindow
 from utskick.channels.snail_mail.typesetting import LetterPage, LetterTypesetter, MissingGlyphs
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Sent
 from utskick.domain.postal_recipient import Addressee
 from utskick.http.privacy.extract_pdf import ExtractTypesetter
+from utskick.pdf.rules import Area, Rules
+from utskick.pdf.worker import check
 
 PRESS = LetterTypesetter()
 LINES = Addressee.read({**ANNA, "careOf": "Berg"}).lines()
@@ -137,18 +138,11 @@ def test_no_page_of_a_long_letter_touches_a_zone(name: str) -> None:
             "Å lång rad. " * 3000,
         )
     )
-    told = check(
-        data,
-        PreflightRules(
-            50,
-            [
-                (z.name, z.x, z.y, z.width, z.height, True)
-                for z in PROFILES["postnord-v2"].zones + PROFILES["citymail-v2"].zones
-            ],
-        ),
-    )
-    assert told["findings"] == []
-    assert told["pages"] > 3
+    zones = PROFILES["postnord-v2"].zones + PROFILES["citymail-v2"].zones
+    areas = [(Area(z.name, z.x, z.y, z.width, z.height), True) for z in zones]
+    told = check(data, Rules(pages=50, zones=tuple(areas)))
+    assert (told.findings, told.notices) == ([], [])
+    assert (told.pages or 0) > 3
 
 
 def test_it_is_pdf_a_2b_and_always_the_same() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 from tests.http.conftest import Client
+from tests.http.pdf import encoded
 from utskick.sandbox.digital_mail.citizens import number
 
-PDF = b64encode(b"%PDF-1.7\n1 0 obj<<>>endobj\n%%EOF\n").decode()
+PDF = encoded()
 ORGANIZATION = "2120002411"
 
 

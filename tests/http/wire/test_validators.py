@@ -347,3 +347,14 @@ async def test_a_wrong_body_hides_what_is_wrong_with_the_path(client: Client) ->
         "sendDigitalMail.municipalityId",
         "sendDigitalMail.organizationNumber",
     }
+
+
+async def test_a_member_of_the_wrong_type_is_named_and_a_body_that_is_no_json_has_none(
+    client: Client,
+) -> None:
+    answer = await client.post("/2281/sms", {"mobileNumber": ["+46701740605"], "message": "m"})
+    assert answer.status == 400
+    assert [reason["field"] for reason in answer.json["reasons"]] == ["mobileNumber"]
+    answer = await client.post("/2281/sms", "{")
+    assert answer.status == 400
+    assert all("field" not in reason and reason["message"] for reason in answer.json["reasons"])

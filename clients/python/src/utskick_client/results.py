@@ -125,6 +125,15 @@ class SmsMeasure(Result):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Result):
+    """What is worth knowing of a request that was accepted; ``text`` is a sentence for people."""
+
+    code: str
+    field: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageResult(Result):
     """Message and its deliveries.
 
@@ -137,6 +146,7 @@ class MessageResult(Result):
     reference: str | None = None
     deliveries: tuple[DeliveryResult, ...] = ()
     sms: SmsMeasure | None = None
+    notices: tuple[Notice, ...] = ()
     key: Annotated[str | None, Wire(None)] = None
     replayed: Annotated[bool, Wire(None)] = False
 
@@ -157,6 +167,7 @@ class BatchResult(Result):
     duplicates: int = 0
     reference: str | None = None
     sms: SmsMeasure | None = None
+    notices: tuple[Notice, ...] = ()
     key: Annotated[str | None, Wire(None)] = None
     replayed: Annotated[bool, Wire(None)] = False
 
@@ -201,6 +212,7 @@ class HistoryEntry(Result):
     delivery_id: str | None = None
     reference: str | None = None
     sms: SmsMeasure | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,13 @@ import structlog
 from pydantic import BaseModel
 
 from utskick.channels.digital_mail.composer import Composer, Snapshot
+from utskick.channels.digital_mail.enclosures import Enclosures
 from utskick.channels.digital_mail.mailbox_lookup import LookupResult, MailboxLookup
 from utskick.channels.digital_mail.mailboxes import MailboxResult, mailboxes
 from utskick.channels.digital_mail.planning import (
     NOT_A_SENDER,
     SIGNATURE_ROOM,
-    content_violations,
+    body_violations,
     may_be_too_large,
     plan,
     sample_letterhead,
@@ -48,8 +49,9 @@ from utskick.domain.channel import (
 from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import Clock, utc_now
 from utskick.domain.directory_ports import Neighbours
-from utskick.domain.errors import Invalid, Violation
+from utskick.domain.errors import Invalid, Unavailable, Violation
 from utskick.domain.history_facts import HistoryFacts
+from utskick.domain.notice import Notice
 from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason, Rejected
 from utskick.domain.preparation import Prepared, Ready
 
@@ -104,6 +106,7 @@ class DigitalMailChannel(ChannelDefaults):
         self.unsettled = settings.unsettled
         self._lookup = MailboxLookup(neighbours.directory, clock)
         self._composer = Composer(settings, clock)
+        self._enclosures = Enclosures()
         in_order = sorted(settings.accounts.items(), key=lambda item: item[1].priority)
         self._senders = {
             (name, number): SenderAccount(name, number, account, clock)
@@ -152,20 +155,39 @@ class DigitalMailChannel(ChannelDefaults):
 
     async def inspect(
         self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext
+    ) -> list[Violation | Notice]:
+        found: list[Violation | Notice] = []
+        found += await asyncio.to_thread(body_violations, content)
+        try:
+            found += await self._enclosures.inspect(attachments)
+            if any(isinstance(each, Notice) for each in found):
+                content, attachments = await self._enclosures.mended(content, attachments)
+        except OSError as fault:
+            raise Unavailable(
+                "attachments cannot be checked at the moment; try again later"
+            ) from fault
+        return [*found, *await self._sending_faults(content, attachments, asked, found)]
+
+    async def _sending_faults(
+        self,
+        content: Mapping[str, Any],
+        attachments: Sequence[Attachment],
+        asked: RequestContext,
+        found: Sequence[Violation | Notice],
     ) -> list[Violation]:
-        violations = await asyncio.to_thread(content_violations, content, attachments)
+        """Check sender and size. ``found``: what was found before."""
         sender = self._sender(asked.municipality_id, content)
         if sender is None:
-            return [*violations, Violation("sendDigitalMail.organizationNumber", NOT_A_SENDER)]
-        if any(violation.field == "body" for violation in violations):
-            return violations  # the size of an unreadable body is unknown
+            return [Violation("sendDigitalMail.organizationNumber", NOT_A_SENDER)]
+        if any(each.field == "body" for each in found):
+            return []  # the size of an unreadable body is unknown
         clients = await sender.clients()
         signature = (
             clients.current.signer.length if isinstance(clients, SenderClients) else SIGNATURE_ROOM
         )
         defaults = self._composer.defaults(content, sender)
         letterhead = sample_letterhead(sender.organization, sender.sender.name, *defaults)
-        return [*violations, *size_violations(content, attachments, letterhead, signature)]
+        return size_violations(content, attachments, letterhead, signature)
 
     def _organization(self, municipality_id: str, content: Mapping[str, Any]) -> str | None:
         named: str | None = content.get("_organization")
@@ -195,6 +217,10 @@ class DigitalMailChannel(ChannelDefaults):
         """Look up the mailbox and fix all variable parts; once fixed, they never change."""
         if draft.frozen is not None:
             return Ready(draft.frozen)
+        prepared = await self._enclosures.prepared(draft)
+        if not isinstance(prepared, Draft):
+            return prepared
+        draft = prepared
         senders = tuple(self._senders_of(draft.municipality_id, draft.content))
         if not senders:
             return _NO_SENDER
@@ -274,7 +300,10 @@ class DigitalMailChannel(ChannelDefaults):
         clients = await sender.clients()
         if isinstance(clients, Misconfigured):
             return clients
-        envelope = await self._composer.envelope(draft, snapshot, clients)
+        prepared = await self._enclosures.prepared(draft)
+        if not isinstance(prepared, Draft):
+            return prepared
+        envelope = await self._composer.envelope(prepared, snapshot, clients)
         if not isinstance(envelope, bytes):
             return envelope
         outcome = await sender.deliver(snapshot.address, envelope, snapshot.recipient)
@@ -310,7 +339,11 @@ class DigitalMailChannel(ChannelDefaults):
             for account in self.accounts
         ]
 
+    async def start(self) -> None:
+        self._enclosures.warm()
+
     async def close(self) -> None:
+        await self._enclosures.close()
         await self._lookup.close()
         await asyncio.gather(*(sender.close() for sender in self._senders.values()))
 

@@ -1,4 +1,4 @@
-"""Planning of digital mail, and its checks at acceptance: HTML, PDF and size."""
+"""Planning of digital mail, and its checks at acceptance: HTML and size."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from utskick.domain.ids import new_id
 from utskick.domain.recipient import once_each
 
 NOT_A_SENDER: Final = "Sending organization is not registered as authorized sender"
+#: Code of a message that is larger than mailboxes take.
+TOO_LARGE: Final = "too-large-for-mailbox"
 #: Bytes reserved for a signature where the certificate cannot be read at acceptance: more than one
 #: with a chain of a single certificate takes.
 SIGNATURE_ROOM: Final = 8192
@@ -55,21 +57,10 @@ def _queue_priority(request: DigitalMailRequest, recipients: int) -> Priority:
     return Priority.HIGH if request.priority == "HIGH" else Priority.NORMAL
 
 
-def content_violations(
-    content: Mapping[str, Any], attachments: Sequence[Attachment]
-) -> list[Violation]:
-    """Check HTML and PDFs; slow for a large text."""
-    violations = [
-        Violation(f"attachments[{n}].content", "must be a PDF: its bytes do not begin with %PDF-")
-        for n, file in enumerate(attachments)
-        if not file.data.startswith(b"%PDF-")
-    ]
-    if content.get("contentType") == "text/html":
-        violations.extend(_html_violations(content))
-    return violations
-
-
-def _html_violations(content: Mapping[str, Any]) -> list[Violation]:
+def body_violations(content: Mapping[str, Any]) -> list[Violation]:
+    """Check an HTML body; slow for a large text."""
+    if content.get("contentType") != "text/html":
+        return []
     try:
         text = body_of(content).decode()
     except UnicodeDecodeError as fault:
@@ -102,7 +93,7 @@ def size_violations(
         f"Message is too big to be sent as a digital mail: its envelope would be {size} bytes; the"
         f" limit is {LIMIT}"
     )
-    return [Violation("attachments" if attachments else "body", sentence)]
+    return [Violation("attachments" if attachments else "body", sentence, TOO_LARGE)]
 
 
 def sample_letterhead(

@@ -15,11 +15,11 @@ from utskick.domain.request_parts import (
     REFERENCE,
     SEND_AT,
     VALID_UNTIL,
-    XML,
     Department,
     DigitalSender,
     ExternalReference,
     FileContent,
+    FileName,
     Id255,
     Line255,
     crowd,
@@ -27,13 +27,9 @@ from utskick.domain.request_parts import (
     one_of,
 )
 from utskick.domain.validators import (
-    CLEAN,
-    NOT_BLANK,
     OR_NULL,
-    UTF8,
     Body,
     Composed,
-    Constraint,
     FreeText,
     Moment,
     Reference,
@@ -46,11 +42,6 @@ from utskick.domain.validators import (
 #: Maximum number of recipients in a request.
 MOST_PARTIES: Final = 100_000
 Line2000 = Annotated[str, Composed, line_up_to(2000)]
-Filename = Annotated[
-    str,
-    Composed,
-    Constraint((NOT_BLANK, CLEAN, UTF8, XML), "must not be blank", (("minLength", 1),)),
-]
 Crowd = crowd(MOST_PARTIES)
 
 
@@ -72,7 +63,7 @@ class FileAttachment(Body, title="DigitalMailAttachment"):
         description="The media type", examples=["application/pdf"]
     )
     content: FileContent = Field(description="Content of the file in Base64", examples=["SGVqIQ=="])
-    filename: Filename = Field(description="The name of the file", examples=["beslut.pdf"])
+    filename: FileName = Field(description="The name of the file", examples=["beslut.pdf"])
 
     def decoded(self) -> Attachment:
         return Attachment.of(self.filename, self.content_type, decode_base64(self.content))

@@ -18,8 +18,8 @@ from utskick.domain.recipient import Recipient, once_each
 
 DIGITAL: Final = "digital_mail"
 PAPER: Final = "snail_mail"
-#: The member that the size of a digital leg is a fault of.
-_SIZE: Final = ("attachments",)
+#: Codes of faults for which a letter goes on paper: too large, and scripts.
+_SPARED: Final = ("too-large-for-mailbox", "active-content")
 
 
 def plan(request: LetterRequest, settings: LetterSettings) -> Plan:
@@ -109,8 +109,8 @@ def _legs(
         content["attachments"] = _described(request, attachments, paper)
         legs[PAPER] = Leg(content, tuple(paper))
         if DIGITAL in legs and set(digital) <= set(paper):
-            # What is too large for a mailbox goes on paper, unless paper would leave out a part.
-            legs[DIGITAL] = replace(legs[DIGITAL], spared=_SIZE)
+            # What no mailbox takes goes on paper, unless paper would leave out a part.
+            legs[DIGITAL] = replace(legs[DIGITAL], spared=_SPARED)
     return legs
 
 

@@ -17,17 +17,13 @@ from utskick.domain.request_parts import (
     DigitalSender,
     ExternalReference,
     FileContent,
+    FileName,
     NeededDepartment,
     crowd,
     one_of,
 )
 from utskick.domain.validators import (
-    CLEAN,
-    NOT_BLANK,
-    UTF8,
     Body,
-    Composed,
-    Constraint,
     FreeLine,
     FreeText,
     Moment,
@@ -61,11 +57,7 @@ class LetterAttachment(Body):
     """A PDF in base64, with the delivery modes allowed for it."""
 
     delivery_mode: Mode = Field(description="Channels that may carry the file", examples=["ANY"])
-    filename: Annotated[
-        str,
-        Composed,
-        Constraint((NOT_BLANK, CLEAN, UTF8), "must not be blank", (("minLength", 1),)),
-    ] = Field(description="The name of the file", examples=["beslut.pdf"])
+    filename: FileName = Field(description="The name of the file", examples=["beslut.pdf"])
     content_type: Annotated[str, one_of("application/pdf")] | None = Field(
         default=None, description="The media type", examples=["application/pdf"]
     )

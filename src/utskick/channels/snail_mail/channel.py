@@ -35,11 +35,11 @@ from utskick.channels.snail_mail.file_names import STAGING
 from utskick.channels.snail_mail.folder import Folder
 from utskick.channels.snail_mail.handover import HandOver
 from utskick.channels.snail_mail.handover_writer import UNPRINTABLE
-from utskick.channels.snail_mail.letters import LetterComposer
-from utskick.channels.snail_mail.preflight_client import PreflightClient
+from utskick.channels.snail_mail.letters import LetterComposer, preflight_of
 from utskick.channels.snail_mail.requests import SnailMailRequest
 from utskick.channels.snail_mail.settings import (
     PROFILES,
+    EnvelopeWindow,
     FolderAccount,
     SftpAccount,
     SnailMailSettings,
@@ -67,6 +67,7 @@ from utskick.domain.channel import (
 from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.directory_ports import Hidden, Neighbours
 from utskick.domain.errors import NotBuilt, Unavailable, Violation
+from utskick.domain.notice import Notice
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
 from utskick.domain.postal_recipient import Addressee
 from utskick.domain.preparation import READY, Gathered, Prepared
@@ -142,9 +143,11 @@ class SnailMailChannel(ChannelDefaults):
             timedelta(seconds=settings.close_after),
         )
         self._directory = neighbours.directory
-        self._preflight = PreflightClient(settings.limits)
+        self._preflight = preflight_of(settings.limits)
         #: Checks the PDFs of municipalities without a printing house.
-        self._default_composer = LetterComposer(PROFILES["postnord-v2"], self._preflight)
+        self._default_composer = LetterComposer(
+            PROFILES["postnord-v2"], self._preflight, settings.limits
+        )
         ordered = sorted(settings.accounts.items(), key=lambda item: item[1].priority)
         self._houses = {name: self._house(name, account) for name, account in ordered}
         self.accounts = tuple(
@@ -152,7 +155,8 @@ class SnailMailChannel(ChannelDefaults):
         )
 
     def _house(self, name: str, account: AccountSettings) -> _PrintingHouse:
-        composer = LetterComposer(self._settings.profile(account.profile), self._preflight)
+        profile = self._settings.profile(account.profile)
+        composer = LetterComposer(profile, self._preflight, self._settings.limits)
         return _PrintingHouse(name, account, _location(account), composer)
 
     def plan(self, request: BaseModel, asked: RequestContext) -> Plan:
@@ -167,17 +171,12 @@ class SnailMailChannel(ChannelDefaults):
 
     async def inspect(
         self, content: Mapping[str, Any], attachments: Sequence[Attachment], asked: RequestContext
-    ) -> list[Violation]:
+    ) -> list[Violation | Notice]:
         house = self._house_of(asked.municipality_id)
         composer = house.composer if house else self._default_composer
         try:
-            results = await asyncio.gather(*(composer.check(each) for each in attachments))
-            violations = [
-                Violation(f"attachments[{i}]", finding)
-                for i, result in enumerate(results)
-                for finding in result.findings
-            ]
-            return violations + await _text_faults(content, composer)
+            found = await attachment_faults(content, attachments, composer)
+            return [*found, *await _text_faults(content, composer)]
         except OSError as fault:
             raise Unavailable(
                 "attachments cannot be checked at the moment; try again later"
@@ -308,6 +307,36 @@ class SnailMailChannel(ChannelDefaults):
         await self._preflight.close()
 
 
+async def attachment_faults(
+    content: Mapping[str, Any], attachments: Sequence[Attachment], composer: LetterComposer
+) -> list[Violation | Notice]:
+    """Check the PDFs of a letter. Raises ``OSError`` if no worker process can be started."""
+    windowed = planning.carries_address(content)
+    results = await asyncio.gather(
+        *(
+            composer.check(attachment, addresses_itself=windowed and index == 0)
+            for index, attachment in enumerate(attachments)
+        )
+    )
+    found: list[Violation | Notice] = []
+    for index, result in enumerate(results):
+        field = f"attachments[{index}]"
+        found += [Violation(field, text, code) for code, text in result.findings]
+        found += [Notice(code, field, value) for code, value in result.notices]
+        if result.blank:
+            found.append(Violation("coverPage", _blank_window(field, composer.window)))
+    return found
+
+
+def _blank_window(field: str, window: EnvelopeWindow) -> str:
+    return (
+        f"must be true, or {field} must show the address in the envelope's window"
+        f" ({window.left:g}-{window.left + window.width:g} mm from the left,"
+        f" {window.top:g}-{window.top + window.height:g} mm from the top): its envelopeType is"
+        " WINDOWED, and nothing is printed there"
+    )
+
+
 async def _text_faults(content: Mapping[str, Any], composer: LetterComposer) -> list[Violation]:
     """Typeset a letter's text with a sample address, to check its characters and page count."""
     if not content.get("text"):
@@ -328,7 +357,7 @@ async def _text_faults(content: Mapping[str, Any], composer: LetterComposer) -> 
             )
         ]
     result = await composer.check(Attachment.of("text", "application/pdf", pdf))
-    return [Violation("text", f"typeset as a letter {finding}") for finding in result.findings]
+    return [Violation("text", f"typeset as a letter {text}") for _, text in result.findings]
 
 
 def _location(account: AccountSettings) -> StorageLocation:

@@ -26,6 +26,7 @@ from utskick.channels.snail_mail.settings import HandoverLayout
 from utskick.channels.snail_mail.storage import Storage, StorageFault
 from utskick.domain.channel import Draft
 from utskick.domain.outcome import Reason
+from utskick.domain.postal_recipient import Addressee
 
 #: Why a hand-over goes without a letter.
 UNPRINTABLE: Final = Reason("unprintable-letter", "the letter cannot be typeset")
@@ -157,9 +158,15 @@ class HandOverWriter:
             to.street,
             to.apartment,
             to.postal_code,
-            to.city,
+            self._city(to),
             *(additional[column] for column in self._layout.columns),
         ]
+
+    def _city(self, to: Addressee) -> str:
+        """Return the town; abroad with the country, where no column of its own has that."""
+        if to.is_domestic or "land" in self._layout.columns:
+            return to.city
+        return f"{to.city}, {to.country.upper()}"
 
     async def _close(self, folder: _Folder, draft: Draft, key: UUID) -> None:
         """Write the lists, the checksums and finally the marker of a complete folder."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
-from utskick.channels.snail_mail.preflight_client import PreflightClient, PreflightResult
-from utskick.channels.snail_mail.settings import Profile
+from utskick.channels.snail_mail.settings import EnvelopeWindow, Limits, Profile
 from utskick.channels.snail_mail.typesetting import LetterPage, LetterTypesetter
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
 from utskick.domain.postal_recipient import Addressee
+from utskick.pdf.preflight import Preflight, PreflightFault, PreflightLimits, PreflightResult
+from utskick.pdf.rules import Area, Rules
 
 Kind = Literal["cover", "text", "attachment"]
 
@@ -46,9 +47,17 @@ class Letter:
 class LetterComposer:
     """Composes letters for one profile: typesets texts and counts pages."""
 
-    def __init__(self, profile: Profile, preflight: PreflightClient) -> None:
+    def __init__(self, profile: Profile, preflight: Preflight, limits: Limits) -> None:
         self._profile = profile
         self._preflight = preflight
+        self._rules = Rules(
+            paper=True,
+            pages=limits.page_limit,
+            zones=tuple(
+                (Area(z.name, z.x, z.y, z.width, z.height), profile.zone_pages == "all")
+                for z in profile.zones
+            ),
+        )
         self._typesetter = LetterTypesetter()
         self._lock = asyncio.Lock()
 
@@ -63,10 +72,7 @@ class LetterComposer:
         )
         own_page = await self._own_page(draft, addressee)
         sheets = [own_page] if own_page is not None else []
-        sheets += [
-            LetterPdf("attachment", a.name, a.data, a.digest, await self._pages(a))
-            for a in draft.attachments
-        ]
+        sheets += [await self._enclosed(attachment) for attachment in draft.attachments]
         return Letter(
             delivery=delivery,
             addressee=addressee,
@@ -103,9 +109,32 @@ class LetterComposer:
             await self._pages(pdf) if kind == "text" else 1,
         )
 
-    async def check(self, attachment: Attachment) -> PreflightResult:
-        """Check a PDF. Raises ``OSError`` if no worker process can be started."""
-        return await self._preflight.check(attachment, self._profile)
+    async def _enclosed(self, attachment: Attachment) -> LetterPdf:
+        """Return the PDF that is printed: that of the sender, or a copy mended and decrypted.
+
+        Raises ``OSError`` if no worker process can be started.
+        """
+        try:
+            printed = await self._preflight.sendable(attachment, self._rules)
+        except PreflightFault:
+            # It was accepted, and the log has the fault: the printing house gets the file itself.
+            printed = attachment
+        pages = await self._pages(attachment)
+        return LetterPdf("attachment", attachment.name, printed.data, printed.digest, pages)
+
+    async def check(
+        self, attachment: Attachment, *, addresses_itself: bool = False
+    ) -> PreflightResult:
+        """Check a PDF. ``addresses_itself``: its first page has the address in the window.
+
+        Raises ``OSError`` if no worker process can be started.
+        """
+        window = _area(self._profile.window) if addresses_itself else None
+        return await self._preflight.check(attachment, replace(self._rules, window=window))
+
+    @property
+    def window(self) -> EnvelopeWindow:
+        return self._profile.window
 
     def page(self, content: Mapping[str, Any], lines: Sequence[str]) -> LetterPage:
         """Build the page to typeset from a letter's content."""
@@ -127,7 +156,7 @@ class LetterComposer:
     async def _pages(self, attachment: Attachment) -> int | None:
         try:
             return (await self.check(attachment)).pages
-        except OSError:
+        except (OSError, PreflightFault):
             return None
 
 
@@ -135,6 +164,16 @@ def _envelope(content: Mapping[str, Any]) -> str | None:
     """Return the envelope type, which the first attachment determines."""
     attachments = content.get("attachments") or []
     return attachments[0].get("envelopeType") if attachments else None
+
+
+def _area(window: EnvelopeWindow) -> Area:
+    """Return the part of a page that the envelope's window shows."""
+    return Area("the address", "left", "top", window.width, window.height, window.left, window.top)
+
+
+def preflight_of(limits: Limits) -> Preflight:
+    """Return a client of the preflight with these limits."""
+    return Preflight(PreflightLimits(limits.size_limit, limits.check_seconds))
 
 
 def sha256(data: bytes) -> bytes:

@@ -17,9 +17,11 @@ from fastapi import Request, Response
 from utskick.domain import imported as recorded
 from utskick.domain.clock import midnight, swedish
 from utskick.domain.errors import Invalid, NotFound, Violation
+from utskick.domain.notice import notices_of, shown
 from utskick.domain.status import contract_status
 from utskick.http.context import ApiContext
 from utskick.http.wire import files
+from utskick.http.wire.language import LANGUAGE
 from utskick.http.wire.params import Parameters, required
 from utskick.http.wire.responses import json_response, streamed, without_nulls
 from utskick.store.database import answering
@@ -198,6 +200,7 @@ def _history(entry: HistoryEntry, content: dict[str, Any]) -> dict[str, Any]:
         "deliveryId": str(state.id),
         **without_nulls({"reference": state.reference}),
         **entry.remarks,
+        **shown(notices_of(entry.draft.content), LANGUAGE.get()),
     }
 
 

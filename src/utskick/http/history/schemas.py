@@ -11,7 +11,13 @@ from pydantic import BaseModel, create_model
 
 from utskick.domain.request_parts import AddressBody as Address
 from utskick.http.history.counted_types import CountedTypes
-from utskick.http.messages.schemas import Lifecycle, MessageStatus, MessageType, SmsMeasure
+from utskick.http.messages.schemas import (
+    Lifecycle,
+    MessageStatus,
+    MessageType,
+    NoticeResult,
+    SmsMeasure,
+)
 from utskick.http.operation.placeholders import TYPE_EXAMPLE
 from utskick.http.operation.schemas import Int32, Int64, LocalTime, Response, member
 
@@ -19,7 +25,9 @@ from utskick.http.operation.schemas import Int32, Int64, LocalTime, Response, me
 class HistoryResponse(Response):
     """A delivery in the history."""
 
-    additions: ClassVar = frozenset({"lifecycle", "message_id", "delivery_id", "reference", "sms"})
+    additions: ClassVar = frozenset(
+        {"lifecycle", "message_id", "delivery_id", "reference", "sms", "notices"}
+    )
     only_known_types: ClassVar[bool] = True
 
     message_type: MessageType | None = member("Type of the message")
@@ -40,6 +48,7 @@ class HistoryResponse(Response):
         "rad-17",
     )
     sms: SmsMeasure | None = member("Encoding and segments of an SMS")
+    notices: list[NoticeResult] | None = member("What was worth knowing when it was accepted")
 
 
 class ShortHistoryResponse(Response):

@@ -11,10 +11,13 @@ from uuid import UUID
 
 import orjson
 
+from utskick.domain.channel import Plan
 from utskick.domain.clock import swedish
 from utskick.domain.message import NumberedRequest
+from utskick.domain.notice import shown
 from utskick.domain.outcome import Reason
 from utskick.domain.status import ContractStatus, Status, contract_status
+from utskick.http.wire.language import LANGUAGE
 from utskick.http.wire.responses import without_nulls
 from utskick.store.administration.circuits import OpenCircuit
 from utskick.store.history.hand_overs import FailingHandOver
@@ -132,6 +135,11 @@ def message_of(
     )
 
 
+def remarks_of(plan: Plan) -> dict[str, Any]:
+    """Return the members of an answer that say what was found in the request."""
+    return {**plan.remarks, **shown(plan.notices, LANGUAGE.get())}
+
+
 def accepted_message(numbered: NumberedRequest) -> dict[str, Any]:
     """Build MessageResult of a request that was accepted and is not waited for.
 
@@ -146,7 +154,7 @@ def accepted_message(numbered: NumberedRequest) -> dict[str, Any]:
             "deliveries": [
                 {"deliveryId": str(delivery_id), "messageType": numbered.visible_type(0)}
             ],
-            **numbered.plan.remarks,
+            **remarks_of(numbered.plan),
         }
     )
 
@@ -158,7 +166,7 @@ def accepted_batch(numbered: NumberedRequest) -> Iterator[bytes]:
     """
     plan = numbered.plan
     head = without_nulls(
-        {"batchId": str(numbered.batch_id), "reference": plan.reference, **plan.remarks}
+        {"batchId": str(numbered.batch_id), "reference": plan.reference, **remarks_of(plan)}
     )
     if len(plan.entries) > len(plan.recipients):
         head["duplicates"] = len(plan.entries) - len(plan.recipients)

@@ -148,10 +148,23 @@ class SmsMeasure(Response):
     notice: str | None = member("Encoding notice: characters that add segments")
 
 
+class NoticeResult(Response, title="Notice"):
+    """What is worth knowing of a request that was accepted."""
+
+    code: str | None = member(
+        "Stable code, for programs (`docs/reference/notices.md`)", "pdf-decrypted"
+    )
+    field: str | None = member("The member of the request that it is about", "attachments[0]")
+    text: str | None = member(
+        "A sentence for people, in Swedish, or in English where `Accept-Language` prefers that",
+        "PDF-filen är skyddad med ett ägarlösenord. Den kopia som skickas är utan skydd.",
+    )
+
+
 class MessageResult(Response):
     """A message to one recipient, and its deliveries."""
 
-    additions: ClassVar = frozenset({"batch_id", "reference", "sms"})
+    additions: ClassVar = frozenset({"batch_id", "reference", "sms", "notices"})
 
     message_id: UUID | None = member(
         "Id of the message to one recipient", "0197a9e4-63b1-7d0c-9a51-0c9f6a1f2b3d"
@@ -165,13 +178,14 @@ class MessageResult(Response):
     )
     deliveries: list[DeliveryResult] | None = member("One for each channel that was tried")
     sms: SmsMeasure | None = member("Encoding and segments of an SMS")
+    notices: list[NoticeResult] | None = member("What is worth knowing, in the answer of sending")
 
 
 class MessageBatchResult(Response):
     """Result of a request with several recipients, in the order of the request."""
 
     additions: ClassVar = frozenset(
-        {"reference", "counts", "waiting", "waits_until", "duplicates", "sms"}
+        {"reference", "counts", "waiting", "waits_until", "duplicates", "sms", "notices"}
     )
 
     batch_id: UUID | None = member(
@@ -193,3 +207,4 @@ class MessageBatchResult(Response):
         "Number of entries that were exact duplicates of others and are delivered once", 1
     )
     sms: SmsMeasure | None = member("Encoding and segments of an SMS")
+    notices: list[NoticeResult] | None = member("What is worth knowing, in the answer of sending")

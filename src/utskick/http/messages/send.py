@@ -78,7 +78,7 @@ class SendOperation:
             plan = replace(plan, organization_number=context.organization_number)
         if plan.department is not None:
             context = replace(context, department=plan.department)
-        await self._service.intake.inspect(channel, plan, context)
+        plan = await self._service.intake.inspect(channel, plan, context)
         key = _key(request, raw)
         wish = AcceptRequest(
             channel,
@@ -184,4 +184,4 @@ def _key(request: Request, raw: bytes) -> Key | None:
     digest = hashlib.sha256(
         request.url.path.encode() + b"\0" + str(request.query_params).encode() + b"\0" + raw
     ).digest()
-    return Key(text, digest)
+    return Key(text, digest, getattr(request.state, "client", None) or "")

@@ -18,7 +18,7 @@ from utskick.domain.message import NumberedRequest, Replay
 from utskick.domain.status import RESTED, ContractStatus, Status, contract_status
 from utskick.engine.intake import AcceptRequest
 from utskick.http.context import ApiContext
-from utskick.http.messages.results import message_of
+from utskick.http.messages.results import message_of, remarks_of
 from utskick.http.wire.problems import of_error
 from utskick.http.wire.responses import without_nulls
 from utskick.store.history.status import DeliveryState
@@ -89,7 +89,11 @@ class SyncResponse:
             answer = of_error(error)
         elif self._form.many:
             head = without_nulls(
-                {"batchId": str(batch_id), "reference": wish.plan.reference, **wish.plan.remarks}
+                {
+                    "batchId": str(batch_id),
+                    "reference": wish.plan.reference,
+                    **remarks_of(wish.plan),
+                }
             )
             messages = [{**message_of(found[message_id]), "batchId": None} for message_id in ids]
             members = {**head, "messages": [without_nulls(message) for message in messages]}
@@ -97,7 +101,7 @@ class SyncResponse:
                 orjson.dumps(members), 201, location(municipality_id, "batch", batch_id), _JSON
             )
         else:
-            members = {**message_of(found[ids[0]]), **wish.plan.remarks}
+            members = {**message_of(found[ids[0]]), **remarks_of(wish.plan)}
             answer = Response(
                 orjson.dumps(members), 201, location(municipality_id, "messages", ids[0]), _JSON
             )

@@ -1,4 +1,4 @@
-"""Pool of worker processes that check PDFs (``preflight.py``)."""
+"""Pool of worker processes that check PDFs (``worker.py``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -17,10 +16,9 @@ WORKERS: Final = 2
 #: Seconds of wall-clock time for a worker to start.
 _START: Final = 20.0
 #: Run isolated (-I) with the parent's path, so that the environment has no influence.
-_PREFLIGHT: Final = str(Path(__file__).with_name("preflight.py"))
 _BOOT: Final = (
-    "import sys, runpy; sys.path[:] = sys.argv[2:];"
-    " runpy.run_path(sys.argv[1], run_name='__main__')"
+    "import sys, runpy; sys.path[:] = sys.argv[1:];"
+    " runpy.run_module('utskick.pdf.worker', run_name='__main__')"
 )
 
 
@@ -37,7 +35,6 @@ class PreflightWorker:
             "-I",
             "-c",
             _BOOT,
-            _PREFLIGHT,
             *sys.path,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -52,23 +49,33 @@ class PreflightWorker:
 
     async def run(
         self, request: dict[str, Any], data: bytes, seconds: float
-    ) -> dict[str, Any] | None:
-        """Send one request; None if the process ended or was ended for exceeding the time."""
+    ) -> tuple[dict[str, Any], bytes] | None:
+        """Send one request. Return the response, and the bytes that follow it.
+
+        None if the process ended, or was ended for exceeding the time.
+        """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(orjson.dumps(request) + b"\n")
             self._process.stdin.write(data)
-            line = await self._line(seconds)
-        except OSError:
-            line = None
+            answer = await self._answer(seconds)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            answer = None
         except BaseException:
             await self.end()
             raise
-        if line is None:
+        if answer is None:
             await self.end()
+        return answer
+
+    async def _answer(self, seconds: float) -> tuple[dict[str, Any], bytes] | None:
+        line = await self._line(seconds)
+        if line is None:
             return None
+        assert self._process.stdout is not None
         response: dict[str, Any] = orjson.loads(line)
-        return response
+        async with asyncio.timeout(seconds):
+            return response, await self._process.stdout.readexactly(response.get("size") or 0)
 
     async def _line(self, seconds: float) -> bytes | None:
         assert self._process.stdout is not None
