@@ -89,11 +89,12 @@ class Http(SettingsTable):
 
     ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered
     at once, with ``PENDING``. ``database_timeout``: seconds a request waits for the database; 503
-    after it. ``streams``: listeners to live progress at a time. ``rate``: calls a
-    second of one client. ``public_url``: address of the API for its clients, default
-    ``auth.issuer``, else where it listens. ``contact_name``, ``contact_url``, ``contact_email``,
-    ``terms``: whom to ask and the terms of use, in the API description. ``docs``: whether the
-    description is served, with its page.
+    after it. ``streams``: listeners to live progress at a time. ``connections``: of all
+    clients at a time, in one process; ``connections_per_address``: of one. ``memory``: bytes of
+    bodies and answers in flight. ``rate``: calls a second of one client. ``public_url``: address of
+    the API for its clients, default ``auth.issuer``, else where it listens. ``contact_name``,
+    ``contact_url``, ``contact_email``, ``terms``: whom to ask and the terms of use, in the API
+    description. ``docs``: whether the description is served, with its page.
     """
 
     host: str = "127.0.0.1"
@@ -103,6 +104,9 @@ class Http(SettingsTable):
     database_timeout: float = Field(default=5.0, ge=0.5, le=120)
     rate: float = Field(default=1000.0, ge=1, le=1_000_000)
     streams: int = Field(default=200, ge=1, le=10_000)
+    connections: int = Field(default=4000, ge=10, le=100_000)
+    connections_per_address: int = Field(default=1000, ge=5, le=100_000)
+    memory: int = Field(default=512 * 1_048_576, ge=16 * 1_048_576)
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")
     contact_name: str = Field(default="Utskick", min_length=1)
     contact_url: str | None = Field(default=None, pattern=r"^https?://\S+$")

@@ -1,0 +1,1 @@
+"""Attacks as they were found, each tried against the service."""

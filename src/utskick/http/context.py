@@ -18,6 +18,7 @@ from utskick.engine.intake import Intake
 from utskick.engine.receipts import Receipts
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
+from utskick.http.wire.memory import MemoryBudget
 from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.webhooks import WebhookClient
 from utskick.store.administration.circuits import Circuits
@@ -60,8 +61,8 @@ class ApiContext:
     ``retention``: the rules of the settings. ``reach``: addresses at which providers may be
     configured over the API.
 
-    ``notice``: a warning at the head of the API description (that the sandbox is on). ``ready``:
-    the state of all parts.
+    ``memory``: of bodies and answers. ``notice``: a warning at the head of the API description
+    (that the sandbox is on). ``ready``: the state of all parts.
     """
 
     access: Access
@@ -93,6 +94,7 @@ class ApiContext:
     publisher: Publisher
     notice: str | None
     ready: Callable[[], Awaitable[dict[str, Any]]]
+    memory: MemoryBudget
 
     def rate_of(self, municipality_id: str) -> float | None:
         """Return calls per second of one client; None where the municipality sets no limit.

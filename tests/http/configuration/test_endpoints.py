@@ -178,7 +178,7 @@ async def test_secrets_stay_when_their_masks_are_sent_back_unless_the_account_mo
                     }
                 }
             },
-            {"accounts.a.url": "must not resolve to an address that may not be called from here"},
+            {"accounts.a.url": "must be on this machine: nothing leaves a sandbox"},
         ),
         (
             "sms",
@@ -193,7 +193,7 @@ async def test_secrets_stay_when_their_masks_are_sent_back_unless_the_account_mo
                     }
                 }
             },
-            {"accounts.a.host": "must not resolve to an address that may not be called from here"},
+            {"accounts.a.host": "must be on this machine: nothing leaves a sandbox"},
         ),
         (
             "sms",

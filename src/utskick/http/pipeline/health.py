@@ -102,7 +102,8 @@ READY: Final = Operation(
     "when it is tried again; `components.circuitEvents` lists the latest openings and closings. "
     "`components.handOvers` names each printing house to which letters cannot be handed over: "
     "since when, why, how many print batches and letters wait, and when it is tried again; "
-    "`components.handOverEvents` lists when that began and ended.",
+    "`components.handOverEvents` lists when that began and ended. `components.connections` and "
+    "`components.memory` count what this process has refused for its limits, if it has.",
     tag="Health",
     scope=PUBLIC,
     rate=RateClass.ADDRESS,
