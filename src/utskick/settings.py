@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
@@ -29,16 +28,10 @@ from pydantic_settings import (
 from pydantic_settings.sources import NestedSecretsSettingsSource
 
 from utskick.domain.errors import SettingsFault
-from utskick.domain.retention import AUDIT, MOST_DAYS, OTHERS, RetentionRule
-from utskick.domain.unit import Unit
+from utskick.retention_settings import RetentionSection
+from utskick.settings_table import SettingsTable
 
 Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
-
-
-class SettingsTable(BaseModel):
-    """A table of the file. Unknown keys are faults, as most are typing errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Data(SettingsTable):
@@ -91,12 +84,14 @@ class Http(SettingsTable):
 
     ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered
     at once, with ``PENDING``. ``database_timeout``: seconds a request waits for the database; 503
-    after it. ``streams``: listeners to live progress at a time. ``rate``: calls a
-    second of one client. ``public_url``: address of the API for its clients, default
-    ``auth.issuer``, else where it listens. ``contact_name``, ``contact_url``, ``contact_email``,
-    ``terms``: whom to ask and the terms of use, in the API description. ``trusted_proxies``: whose
-    ``forwarded_header`` says where a call came from. ``insecure``: others may reach the API without
-    a proxy among them.
+    after it. ``streams``: listeners to live progress at a time. ``connections``: of all
+    clients at a time, in one process; ``connections_per_address``: of one. ``memory``: bytes of
+    bodies and answers in flight. ``rate``: calls a second of one client. ``public_url``: address of
+    the API for its clients, default ``auth.issuer``, else where it listens. ``contact_name``,
+    ``contact_url``, ``contact_email``, ``terms``: whom to ask and the terms of use, in the API
+    description. ``docs``: whether the description is served, with its page. ``trusted_proxies``:
+    whose ``forwarded_header`` says where a call came from. ``insecure``: others may reach the API
+    without a proxy among them.
     """
 
     host: str = "127.0.0.1"
@@ -106,6 +101,9 @@ class Http(SettingsTable):
     database_timeout: float = Field(default=5.0, ge=0.5, le=120)
     rate: float = Field(default=1000.0, ge=1, le=1_000_000)
     streams: int = Field(default=200, ge=1, le=10_000)
+    connections: int = Field(default=4000, ge=10, le=100_000)
+    connections_per_address: int = Field(default=1000, ge=5, le=100_000)
+    memory: int = Field(default=512 * 1_048_576, ge=16 * 1_048_576)
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")
     contact_name: str = Field(default="Utskick", min_length=1)
     contact_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
@@ -114,6 +112,7 @@ class Http(SettingsTable):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     insecure: bool = False
     forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    docs: bool = True
 
 
 class WorkerSection(SettingsTable):
@@ -180,58 +179,6 @@ class LimitsSection(SettingsTable):
     """Limits of a municipality that belong to no channel. ``rate``: calls per second per client."""
 
     rate: float | None = Field(default=None, ge=1, le=1_000_000)
-
-
-class RetentionRuleTable(SettingsTable):
-    """Retention of a message type: ``days``, or ``preserve``.
-
-    ``decision``: reference number of the decision.
-    """
-
-    days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
-    preserve: bool = False
-    decision: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
-
-    @model_validator(mode="after")
-    def _one_time(self) -> RetentionRuleTable:
-        if (self.days is None) is not self.preserve:
-            raise ValueError("set days, or preserve = true")
-        return self
-
-
-class RetentionSection(SettingsTable):
-    """Section ``[retention]``: default ``days`` (absent: keep everything), and rules by type.
-
-    ``audit``: of users and addresses in the audit log.
-
-    ``known``: the message types, which bootstrap sets.
-    """
-
-    known: ClassVar[Collection[str]] = ()
-    days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
-    decision: str | None = None
-    types: dict[str, RetentionRuleTable] = {}
-    audit: RetentionRuleTable | None = None
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> RetentionSection:
-        if self.days is not None and not (self.decision or "").strip():
-            raise ValueError("decision must be set with days: the reference number of the decision")
-        if unknown := self.types.keys() - set(self.known):
-            raise ValueError(f"types: no message type is named {', '.join(sorted(unknown))}")
-        return self
-
-    def rules(self, unit: Unit | None = None) -> list[RetentionRule]:
-        """Return the rules. ``unit``: the unit they apply to, None for all."""
-        rules = [
-            RetentionRule(name, rule.days, rule.decision, unit=unit)
-            for name, rule in self.types.items()
-        ]
-        if (callers := self.audit) is not None:
-            rules.append(RetentionRule(AUDIT, callers.days, callers.decision, unit=unit))
-        if self.days is not None:
-            rules.append(RetentionRule(OTHERS, self.days, self.decision or "", unit=unit))
-        return rules
 
 
 class Log(SettingsTable):

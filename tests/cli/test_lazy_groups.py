@@ -10,6 +10,7 @@ import pytest
 from click import Context
 from typer.main import get_command, get_group
 
+from utskick import __version__
 from utskick.cli.commands import cli
 from utskick.cli.lazy_groups import GROUPS, LazyGroups
 
@@ -35,3 +36,15 @@ def test_the_list_of_commands_needs_no_module_of_the_service() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in GROUPS)
+
+
+@pytest.mark.parametrize("asked", ["--version", "version"])
+def test_the_version_is_printed_as_an_option_too(asked: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "utskick", asked],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, __version__)

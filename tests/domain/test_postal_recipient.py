@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utskick.domain.postal_recipient import Addressee, care_of_name, postal_code_of
+from utskick.domain.postal_recipient import (
+    Addressee,
+    capitalised,
+    care_of_name,
+    postal_code_of,
+)
 from utskick.domain.request_parts import AddressBody
 
 ANNA = {"lastName": "Andersson", "address": "Storgatan 1", "zipCode": "85230", "city": "Sundsvall"}
@@ -99,3 +104,17 @@ def test_line_breaks_are_folded_and_letters_composed_where_a_member_is_a_line() 
         }
     )
     assert (body.first_name, body.address, body.city) == ("Åsa", "Storgatan 1 uppgång B", "Umeå")
+
+
+@pytest.mark.parametrize(
+    ("text", "capital"),
+    [
+        (None, None),
+        ("", ""),
+        ("ANNA-KARIN  ÖBERG", "Anna-Karin Öberg"),
+        ("storgatan 12A", "Storgatan 12A"),
+        ("McDonald", "McDonald"),
+    ],
+)
+def test_names_of_the_register_are_capitalised(text: str | None, capital: str | None) -> None:
+    assert capitalised(text) == capital

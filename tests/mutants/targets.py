@@ -69,10 +69,26 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("store/messages/deliveries.py", ("tests/http/test_vault.py", _MACHINE)),
     ("store/messages/contents.py", ("tests/http/messages/test_send.py",)),
     (
+        "store/messages/inbound*.py",
+        ("tests/http/events/test_inbound.py", "tests/http/events/test_inbound_webhooks.py"),
+    ),
+    (
         "store/messages/idempotency.py",
         ("tests/http/messages/test_idempotency.py",),
     ),
-    ("store/messages/acceptance.py", ("tests/http/messages/test_send.py",)),
+    (
+        "store/messages/acceptance.py",
+        ("tests/http/messages/test_send.py", "tests/http/history/test_conversations.py"),
+    ),
+    (
+        "store/messages/follow_ups.py",
+        (
+            "tests/store/messages/test_attempts.py",
+            "tests/store/messages/test_transitions.py",
+            "tests/http/messages/test_messages.py",
+            "tests/http/messages/test_letter.py",
+        ),
+    ),
     ("store/queue.py", ("tests/store/test_queue.py", _MACHINE)),
     (
         "store/*",
@@ -85,6 +101,18 @@ _TESTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ),
     ),
     ("auth/*", ("tests/auth", "tests/http/oauth", "tests/http/pipeline/test_authorization.py")),
+    (
+        "domain/message.py",
+        (
+            "tests/http/messages/test_send.py",
+            "tests/http/messages/test_letter.py",
+            "tests/http/messages/test_messages.py",
+        ),
+    ),
+    (
+        "domain/channel.py",
+        ("tests/domain", "tests/http/docs/test_openapi.py", "tests/http/messages/test_send.py"),
+    ),
     (
         "domain/retention.py",
         ("tests/domain", "tests/http/retention"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from dataclasses import replace
+from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from tests.channels.email.wire import draft
 from tests.real.postfix import PASSWORD, Postfix
 from utskick.channels.email.channel import EmailChannel, build
 from utskick.channels.email.settings import EmailSettings
+from utskick.domain.attachment import Attachment
 from utskick.domain.channel import AccountHealth, Draft
 from utskick.domain.ids import new_id
 from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Rejected, Sent
@@ -66,6 +69,39 @@ async def test_a_mail_arrives_whole_by_every_kind_of_connection(
     assert body.decode().splitlines() == text.splitlines()
     assert mail["Return-Path"] == "<noreply@kommun.test>"
     assert postfix.accepted(str(key)) == 1
+
+
+async def test_html_files_and_ways_to_unsubscribe_arrive_as_they_were_meant(
+    postfix: Postfix,
+) -> None:
+    link = "https://kommun.test/?id=1&copy=2"
+    page = f"<meta charset=iso-8859-15><p>10 € <a href='{link.replace('&', '&amp;')}'>här</a>"
+    one_click = "<https://kommun.test/avsluta?id=" + "a" * 400 + ">"
+    mail = replace(
+        to(
+            "anna",
+            message="\xa0",
+            htmlMessage=b64encode(page.encode("iso-8859-15")).decode(),
+            headers={
+                "List-Unsubscribe": ["<mailto:av@kommun.test>", one_click],
+                "List-Unsubscribe-Post": ["List-Unsubscribe=One-Click"],
+            },
+        ),
+        attachments=(Attachment.of("Förskolor å–ö.csv", "text/csv", "Åsö;1\r\n".encode()),),
+    )
+    key, channel = new_id(), channel_to(postfix, "starttls")
+    assert isinstance(await channel.send(mail, key, "relay"), Sent)
+    await channel.close()
+    stored = await asyncio.to_thread(postfix.mail_to, "anna", str(key))
+    message = message_from_bytes(stored.as_bytes(), policy=policy.default)
+    body, file = message.iter_parts()
+    text, markup = body.iter_parts()
+    assert text.get_content() == f"10 € [här]({link})\n"
+    assert "10 €" in markup.get_content()
+    assert file.get_filename() == "Förskolor å–ö.csv"
+    assert file.get_content() == "Åsö;1\r\n"
+    assert message.get_all("List-Unsubscribe") == [f"<mailto:av@kommun.test>, {one_click}"]
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
 async def test_a_large_mail_arrives_whole(postfix: Postfix) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import unquote_plus
@@ -59,11 +59,13 @@ class TokenRequest:
     """Call of the token endpoint.
 
     ``authorization``: header value. ``certificate``: thumbprint of the client certificate.
+    ``address``: of the caller.
     """
 
     form: Mapping[str, str]
     authorization: str | None = None
     certificate: str | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class EmbeddedIssuer:
             raise TokenDenied(
                 "invalid_request", "grant_type is missing: send grant_type=client_credentials"
             )
-        presented = _presented(request)
+        presented = replace(_presented(request), address=request.address)
         if grant_type != _GRANT:
             raise TokenDenied("unsupported_grant_type", "only client_credentials is supported")
         async with answering():
@@ -126,7 +128,14 @@ class EmbeddedIssuer:
         try:
             client = await self._authentication.client(presented)
         except LoginThrottled as fault:
-            sentence = "too many failed attempts for this client; wait and try again"
+            if fault.busy:
+                sentence = "too many clients authenticate at the moment; wait and try again"
+                raise TokenDenied(
+                    "temporarily_unavailable", sentence, 503, wait=fault.wait
+                ) from None
+            sentence = (
+                "too many failed attempts for this client from this address; wait and try again"
+            )
             raise TokenDenied(
                 "invalid_client", sentence, 401, wait=fault.wait, client_id=presented.client_id
             ) from None

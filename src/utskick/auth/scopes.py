@@ -25,6 +25,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "holds:write": "Place and lift holds",
     "deliveries:resolve": "Decide on deliveries with an unknown outcome",
     "audit:read": "Read the audit log of a municipality",
+    "health:read": "Read the state of the parts of the service",
     "admin": "Read and change the configuration of a municipality",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from utskick.auth import setup as access
 from utskick.auth.sandbox_client import SandboxClient
 from utskick.auth.settings import AuthSection
 from utskick.bootstrap import channels as channel_setup
-from utskick.bootstrap.listener import listen, server_of, stop_signal, stop_wanted
+from utskick.bootstrap.listener import limits_of, listen, server_of, stop_signal, stop_wanted
 from utskick.bootstrap.simulation import check_simulated, in_sandbox
 from utskick.bootstrap.transport import check_database_link
 from utskick.bootstrap.worker import collect_rarely, syslog_of, worker_of, working
@@ -35,6 +35,7 @@ from utskick.http.audit.denials import DenialLog
 from utskick.http.context import ApiContext, Publisher
 from utskick.http.operation import Operation
 from utskick.http.wire.forwarded import TrustedProxies
+from utskick.http.wire.memory import MemoryBudget
 from utskick.outgoing.webhooks import WebhookClient
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import NOTICE, SandboxServer, create_files
@@ -198,6 +199,7 @@ class _Parts:
     progress: Progress
     history: History
     health: BoundedHealth
+    memory: MemoryBudget
     api_url: str
 
 
@@ -245,13 +247,23 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         publisher=_publisher(settings, p.api_url),
         notice=NOTICE if in_sandbox(settings) else None,
         ready=p.health.look,
+        memory=p.memory,
     )
+
+
+def _health(
+    database: Database, readiness: Readiness, parts: dict[str, Callable[[], dict[str, Any] | None]]
+) -> BoundedHealth:
+    parts = {"clock": database.clock.health, **parts}
+    return BoundedHealth(readiness.look, StorageProbe(database), parts)
 
 
 def _publisher(settings: Settings, api_url: str) -> Publisher:
     http = settings.http
     url = (http.public_url or settings.section("auth").issuer or api_url).rstrip("/")
-    return Publisher(url, http.contact_name, http.contact_url, http.contact_email, http.terms)
+    return Publisher(
+        url, http.contact_name, http.contact_url, http.contact_email, http.terms, http.docs
+    )
 
 
 @asynccontextmanager
@@ -283,20 +295,19 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
             parts.append(
                 await stack.enter_async_context(working(worker, syslog_of(settings, database)))
             )
-        health = BoundedHealth(
-            Readiness(database, channels, checks, database.clock).look,
-            StorageProbe(database),
-            {"clock": database.clock.health, "restore": guard.health},
-        )
+        limits, memory = limits_of(settings), MemoryBudget(settings.http.memory)
+        readiness = Readiness(database, channels, checks, database.clock)
+        limited = {"connections": limits.health, "memory": memory.health}
+        health = _health(database, readiness, {"restore": guard.health, **limited})
         history = History(database)
         progress = Progress(history, settings.http.streams)
         client_file = await _sandbox_client(settings, database)
         service = await _context(
             stack,
             settings,
-            _Parts(database, setup, webhooks, progress, history, health, api_url),
+            _Parts(database, setup, webhooks, progress, history, health, memory, api_url),
         )
-        server = server_of(settings, service)
+        server = server_of(settings, service, limits)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         collect_rarely()
         try:

@@ -112,7 +112,9 @@ async def _check_channel(
 ) -> list[CheckResult]:
     """Check the provider accounts of a channel, including those of organisational units."""
     try:
-        channel = channel_setup.channel_of(name, configuration, EMPTY_DIRECTORY)
+        channel = channel_setup.channel_of(
+            name, configuration, EMPTY_DIRECTORY, channel_setup.provider_policy(settings)
+        )
     except (UtskickError, OSError) as fault:
         return [CheckResult(name, Grade.FAULT, str(fault), f"correct [{name}]")]
     results = await _check_accounts(channel)

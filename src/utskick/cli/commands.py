@@ -32,6 +32,28 @@ cli = typer.Typer(
 )
 
 
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        stdout.print(__version__, highlight=False)
+        raise typer.Exit
+
+
+@cli.callback()
+def root(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda value: _show_version(wanted=value),
+            is_eager=True,
+            help="Print the version.",
+        ),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
 class Choice(StrEnum):
     """What becomes of what was held."""
 

@@ -23,7 +23,7 @@ from utskick.channels.email.requests import (
 )
 from utskick.channels.email.settings import EmailSettings
 from utskick.domain.channel import Channel, Draft, Plan, Priority, ProviderCallback, RequestContext
-from utskick.domain.errors import Invalid, NotBuilt, NotFound
+from utskick.domain.errors import Invalid, NotBuilt, NotFound, Violation
 from utskick.domain.ids import new_id
 from utskick.domain.recipient import Recipient
 
@@ -314,3 +314,13 @@ async def test_a_sender_that_is_looked_at_later_is_held_to_the_domains_of_who_co
         found = await other.inspect(draft.content, (), RequestContext("2281"))
         assert (found == []) is fits
     assert not any(name.startswith("_") for name in ours.show(draft))
+
+
+async def test_html_that_is_no_text_is_refused_where_it_is_accepted() -> None:
+    broken = b64encode(b"<meta charset=utf-8>Sm\xf6rg\xe5s").decode()
+    told = "must be text in utf-8 (by its declaration), but the byte 0xF6 at offset 22 is not"
+    with pytest.raises(Invalid) as caught:
+        plan({"htmlMessage": broken})
+    assert list(caught.value.violations) == [Violation("htmlMessage", told)]
+    handed_over = await channel().inspect({"htmlMessage": broken}, (), RequestContext("2281"))
+    assert handed_over == [Violation("htmlMessage", told)]

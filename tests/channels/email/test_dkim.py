@@ -79,6 +79,22 @@ def test_no_second_from_can_be_added(key_file: Path) -> None:
     assert not verifies(head + b"\r\nFrom: e@v.il\r\nFrom:" + rest)
 
 
+def test_unsubscribing_is_signed_and_cannot_be_added(key_file: Path) -> None:
+    headers = {
+        "List-Unsubscribe": ["<https://sundsvall.se/avsluta?id=1>"],
+        "List-Unsubscribe-Post": ["List-Unsubscribe=One-Click"],
+    }
+    signed = signatures(key_file).sign(mail(headers=headers), NOON).data
+    assert verifies(signed)
+    fields = str(message_from_bytes(signed)["DKIM-Signature"]).partition("h=")[2].partition(";")[0]
+    assert {"list-unsubscribe", "list-unsubscribe-post"} <= {f.strip() for f in fields.split(":")}
+    assert not verifies(signed.replace(b"avsluta?id=1", b"avsluta?id=2"))
+    plain = signatures(key_file).sign(mail(), NOON).data
+    assert not verifies(
+        plain.replace(b"\r\nFrom:", b"\r\nList-Unsubscribe: <https://e.v>\r\nFrom:")
+    )
+
+
 def test_a_signature_is_the_same_on_every_attempt(key_file: Path) -> None:
     one, signer = mail(), signatures(key_file)
     signed = signer.sign(one, NOON).data

@@ -286,7 +286,8 @@ def test_a_mail_that_graph_cannot_take_goes_another_way() -> None:
 
 
 def test_a_page_that_grows_as_plain_text_is_measured_as_it_will_be() -> None:
-    page = b64encode(b"<ul>" * 200 + b"<li>x<br>y</li>" * 200 + b"</ul>" * 200).decode()
+    link = b"<div><a href='https://sundsvall.se/" + b"a" * 2000 + b"'>x</div>"
+    page = b64encode(link + b"<div>x</div>" * 4000).decode()  # the link is never closed
     assert both(200_000).able(draft(message=None, htmlMessage=page)) == ("smtp",)
     assert both(200_000).able(draft(message="Hej", htmlMessage=page)) == ("graph", "smtp")
 

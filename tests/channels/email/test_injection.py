@@ -132,7 +132,13 @@ def expect(message: EmailMessage, name: str, value: str) -> None:
 
 
 def check(request: EmailRequest) -> None:
-    planned = plan(request, "2281", SETTINGS, 0)
+    try:
+        planned = plan(request, "2281", SETTINGS, 0)
+    except Invalid as refused:
+        fields = [violation.field for violation in refused.violations]
+        if fields == ["htmlMessage"]:
+            return  # a lone surrogate is no UTF-8
+        raise
     data = compose(
         Draft("2281", planned.content, planned.recipients[0], planned.attachments, created_at=NOON),
         KEY,

@@ -24,7 +24,8 @@ GOOD: dict[str, Any] = {"emailAddress": "anna@example.com", "subject": "Hej", "m
 FILE = {"name": "a.pdf", "contentType": "application/pdf", "content": b64encode(b"%PDF-").decode()}
 ALLOWED = (
     "[Message-ID/MESSAGE_ID, In-Reply-To/IN_REPLY_TO, References/REFERENCES,"
-    " Auto-Submitted/AUTO_SUBMITTED]"
+    " Auto-Submitted/AUTO_SUBMITTED, List-Unsubscribe/LIST_UNSUBSCRIBE,"
+    " List-Unsubscribe-Post/LIST_UNSUBSCRIBE_POST]"
 )
 
 
@@ -225,6 +226,108 @@ def test_a_broken_rule_is_told_at_its_field(
     change: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
     assert faults(EmailRequest, {**GOOD, **change}) == expected
+
+
+HTTPS = "<https://sundsvall.se/avsluta?id=1&lista=skola>"
+ADDRESSES = "must be <https://…> or <mailto:…>, or several separated by commas (RFC 2369)"
+ONE_CLICK = "List-Unsubscribe=One-Click"
+NEEDS_HTTPS = "requires List-Unsubscribe with exactly one https address (RFC 8058 section 3.1)"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"List-Unsubscribe": [HTTPS]},
+        {"LIST_UNSUBSCRIBE": [HTTPS], "LIST_UNSUBSCRIBE_POST": [ONE_CLICK]},
+        {"List-Unsubscribe": [HTTPS], "LIST_UNSUBSCRIBE_POST": [ONE_CLICK]},
+        {"List-Unsubscribe": ["<mailto:avsluta@sundsvall.se?subject=Avsluta%20skola>"]},
+        {"List-Unsubscribe": ["<mailto:a@b.se>, <HTTPS://b.se:8443/x>"]},
+        {
+            "List-Unsubscribe": ["<mailto:a@b.se>", HTTPS],
+            "List-Unsubscribe-Post": [ONE_CLICK],
+        },
+    ],
+)
+def test_addresses_to_unsubscribe_are_taken(headers: dict[str, list[str]]) -> None:
+    assert EmailRequest.model_validate({**GOOD, "headers": headers}).headers == headers
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://sundsvall.se/avsluta",
+        "<https://sundsvall.se/avsluta",
+        "<http://sundsvall.se/avsluta>",
+        "<ftp://sundsvall.se/avsluta>",
+        "<https://>",
+        "<https:///avsluta>",
+        "<https://sundsvall.se:99999/>",
+        "<https://[::1/>",
+        "<https://sundsvall.se/a b>",
+        "<https://sundsvall.se/å>",
+        "<https://sundsvall.se/%zz>",
+        "<https://sundsvall.se/=?utf-8?q?x?=>",
+        "<mailto:>",
+        "<mailto:sundsvall.se>",
+        "<mailto:a@b.se%0D%0ABcc:c@d.se>",
+        "<>",
+        f"{HTTPS} {HTTPS}",
+        f"{HTTPS}, <javascript:alert(1)>",
+        f"{HTTPS};",
+        "",
+    ],
+)
+def test_what_no_reader_could_unsubscribe_by_is_refused(value: str) -> None:
+    told = faults(EmailRequest, {**GOOD, "headers": {"List-Unsubscribe": [value]}})
+    assert told == [("headers.List-Unsubscribe", ADDRESSES)]
+
+
+def test_no_header_can_be_added_by_an_address_to_unsubscribe() -> None:
+    value = "<https://b.se/>\r\nBcc: <https://c.se/>"
+    told = faults(EmailRequest, {**GOOD, "headers": {"List-Unsubscribe": [value]}})
+    assert ("headers.List-Unsubscribe", "must not contain control characters") in told
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"List-Unsubscribe-Post": [ONE_CLICK]}, NEEDS_HTTPS),
+        (
+            {
+                "List-Unsubscribe": ["<mailto:a@b.se>"],
+                "List-Unsubscribe-Post": [ONE_CLICK],
+            },
+            NEEDS_HTTPS,
+        ),
+        (
+            {
+                "List-Unsubscribe": [HTTPS, "<https://b.se/>"],
+                "List-Unsubscribe-Post": [ONE_CLICK],
+            },
+            NEEDS_HTTPS,
+        ),
+        (
+            {"List-Unsubscribe": [HTTPS], "List-Unsubscribe-Post": ["list-unsubscribe=one-click"]},
+            f"must be equal to '{ONE_CLICK}' (RFC 8058)",
+        ),
+        (
+            {"List-Unsubscribe": [HTTPS], "List-Unsubscribe-Post": [ONE_CLICK] * 2},
+            "must have exactly one value",
+        ),
+    ],
+)
+def test_one_click_is_refused_where_it_could_not_work(
+    headers: dict[str, list[str]], expected: str
+) -> None:
+    told = faults(EmailRequest, {**GOOD, "headers": headers})
+    assert told == [("headers.List-Unsubscribe-Post", expected)]
+
+
+@pytest.mark.parametrize("mark", sorted("\u202a\u202d\u202e\u2066\u2069"))
+def test_a_file_name_that_looks_like_another_is_refused(mark: str) -> None:
+    body = {**GOOD, "attachments": [{**FILE, "name": f"beslut{mark}fdp.exe"}]}
+    message = f"must not contain characters that change the direction of text: U+{ord(mark):04X}"
+    assert faults(EmailRequest, body) == [("attachments[0].name", message)]
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -17,6 +17,7 @@ from tests.http.messages.test_push import device
 from utskick.sandbox.digital_mail.citizens import number
 from utskick.store.database import Database
 
+DEPRECATED = {"getMessage", "readAttachment", "sendDigitalMailDeprecated"}
 PARTY = "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"
 
 
@@ -249,3 +250,9 @@ async def test_the_example_of_every_other_call_is_taken(client: Client) -> None:
         assert taken.pop(name)[0] == 404, "there is no such delivery; the example itself is right"
     assert bodies == {}, "each of them is tried"
     assert {name: told for name, told in taken.items() if told[0] not in (200, 201, 204)} == {}
+
+
+async def test_what_is_deprecated_is_what_the_contract_calls_so(client: Client) -> None:
+    document = await described(client)
+    found = {o["operationId"] for *_, o in operations(document) if o.get("deprecated")}
+    assert found == DEPRECATED

@@ -267,7 +267,7 @@ async def test_a_person_with_a_hundred_thousand_messages_is_read_to_the_end(
         assert begin.startswith(b"[{")
         whole = begin + await answer.read()
     assert whole.count(b'"deliveryId"') == count + 1
-    assert whole.endswith(b"]")
+    assert whole.endswith(b"]\n")
     assert whole.rindex("den första".encode()) > whole.rindex(b"nummer"), "newest first"
 
 

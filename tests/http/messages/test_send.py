@@ -186,7 +186,11 @@ async def test_an_email_with_everything_arrives_whole(client: Client) -> None:
                     "content": b64encode(pdf).decode(),
                 }
             ],
-            "headers": {"Auto-Submitted": ["auto-generated"], "In-Reply-To": ["<a@b>"]},
+            "headers": {
+                "Auto-Submitted": ["auto-generated"],
+                "In-Reply-To": ["<a@b>"],
+                "LIST_UNSUBSCRIBE": ["<https://sundsvall.se/avsluta?id=1>"],
+            },
         },
     )
     assert answer.status == 201, answer.text
@@ -264,6 +268,32 @@ BAD = [
     ),
     ("/2281/email", {**EMAIL, "subject": "a\r\nBcc: b@example.se"}, 400, {"subject"}),
     ("/2281/email", {**EMAIL, "htmlMessage": "inte base64!"}, 400, {"htmlMessage"}),
+    (
+        "/2281/email",
+        {**EMAIL, "htmlMessage": b64encode(b"<meta charset=utf-8>\xe5").decode()},
+        400,
+        {"htmlMessage"},
+    ),
+    (
+        "/2281/messages",
+        {
+            "messages": [
+                {
+                    "party": {"partyId": "e8660aab-6df9-4ed5-86d1-d9b90a5f7e87"},
+                    "message": "Hej",
+                    "htmlMessage": b64encode(b"<meta charset=utf-8>\xe5").decode(),
+                }
+            ]
+        },
+        400,
+        {"messages[0].htmlMessage"},
+    ),
+    (
+        "/2281/email",
+        {**EMAIL, "headers": {"List-Unsubscribe-Post": ["List-Unsubscribe=One-Click"]}},
+        400,
+        {"headers.List-Unsubscribe-Post"},
+    ),
     ("/2281/email", {**EMAIL, "attachments": [{"content": "YQ=="}]}, 400, {"attachments[0].name"}),
     ("/2281/email", {**EMAIL, "headers": {"Bcc": ["a@b.se"]}}, 400, {"headers.Bcc"}),
     ("/2281/email", {**EMAIL, "emailAddress": " "}, 400, {"emailAddress"}),

@@ -102,6 +102,12 @@ async def test_a_scope_that_is_asked_for_makes_the_token_smaller(client: Client)
     assert (await small.get(f"/2281/status/batch/{uuid4()}")).status == 404
 
 
+async def test_all_that_a_client_may_can_be_asked_for(client: Client) -> None:
+    every = " ".join(tokens.EVERYTHING)
+    answer = await asked(client, {"grant_type": GRANT, "scope": every, **LOGIN})
+    assert (answer.status, answer.json["scope"]) == (200, every)
+
+
 ASKED: dict[str, tuple[dict[str, str] | str, dict[str, str], tuple[int, str]]] = {
     "nothing": ("", {}, (400, "invalid_request")),
     "no grant": (LOGIN, {}, (400, "invalid_request")),

@@ -278,13 +278,17 @@ async def test_every_rule_of_a_body_has_its_words(client: Client) -> None:
 HEADERS = {"X-Mailer": ["a"], "message-id": ["<a@b>"], " ": ["a"]}
 
 
-async def test_a_header_that_is_none_of_the_four_is_named_with_those_that_are(
+async def test_a_header_that_is_none_of_the_allowed_ones_is_named_with_those_that_are(
     client: Client,
 ) -> None:
     told = violations(
         await client.post("/2281/email", {**EXAMPLES["EmailRequest"], "headers": HEADERS})
     )
-    allowed = "[Message-ID/MESSAGE_ID, In-Reply-To/IN_REPLY_TO, References/REFERENCES, Auto-Submitted/AUTO_SUBMITTED]"
+    allowed = (
+        "[Message-ID/MESSAGE_ID, In-Reply-To/IN_REPLY_TO, References/REFERENCES,"
+        " Auto-Submitted/AUTO_SUBMITTED, List-Unsubscribe/LIST_UNSUBSCRIBE,"
+        " List-Unsubscribe-Post/LIST_UNSUBSCRIBE_POST]"
+    )
     assert told.keys() == {"headers.X-Mailer", "headers.message-id", "headers. "}
     assert told["headers.X-Mailer"] == [
         f"X-Mailer is not a valid header. Allowed headers are: {allowed}"
@@ -347,3 +351,14 @@ async def test_a_wrong_body_hides_what_is_wrong_with_the_path(client: Client) ->
         "sendDigitalMail.municipalityId",
         "sendDigitalMail.organizationNumber",
     }
+
+
+async def test_a_member_of_the_wrong_type_is_named_and_a_body_that_is_no_json_has_none(
+    client: Client,
+) -> None:
+    answer = await client.post("/2281/sms", {"mobileNumber": ["+46701740605"], "message": "m"})
+    assert answer.status == 400
+    assert [reason["field"] for reason in answer.json["reasons"]] == ["mobileNumber"]
+    answer = await client.post("/2281/sms", "{")
+    assert answer.status == 400
+    assert all("field" not in reason and reason["message"] for reason in answer.json["reasons"])

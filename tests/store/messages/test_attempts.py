@@ -19,6 +19,7 @@ from utskick.domain.month import month_of
 from utskick.domain.outcome import Reason
 from utskick.domain.receipt import Receipt, Report
 from utskick.domain.status import Status
+from utskick.store.crypto.columns import Column
 from utskick.store.database import Database
 from utskick.store.messages.attempts import Attempts, AttemptStart
 from utskick.store.messages.follow_ups import FollowUps, Routing
@@ -85,6 +86,29 @@ async def test_a_begin_is_repeated_by_its_own_worker_only(database: Database) ->
     assert (await found(database, row))["attempts"] == 1
     rows = await database.pool.fetch("SELECT number FROM attempts WHERE delivery_id = $1", row.id)
     assert sorted(each["number"] for each in rows) == [1]
+
+
+async def test_many_begin_together_each_as_its_own(database: Database) -> None:
+    """One statement begins them: none gets another one's account, number or fixed bytes."""
+    rows = [
+        await delivery(database, status)
+        for status in (Status.QUEUED, Status.DEFERRED, Status.QUEUED, Status.DEFERRED)
+    ]
+    attempts = Attempts(database)
+    begun = await asyncio.gather(
+        *(
+            attempts.begin(AttemptStart(row, f"account-{n}", WORKER, "w", LATER, frozen=b"%d" % n))
+            for n, row in enumerate(rows)
+        )
+    )
+    assert begun == [True] * 4
+    stored = [await found(database, row) for row in rows]
+    assert [each["account"] for each in stored] == [f"account-{n}" for n in range(4)]
+    assert [each["attempts"] for each in stored] == [row.attempts + 1 for row in rows]
+    sealed = [each["frozen"] for each in stored]
+    assert [database.vault.decrypt_column(MID, Column.FROZEN, each) for each in sealed] == [
+        b"%d" % n for n in range(4)
+    ]
 
 
 async def test_a_begin_moves_its_own_delivery_only(database: Database) -> None:

@@ -63,7 +63,8 @@ class EmailContent(Sending):
     """Common members of a single e-mail and a batch.
 
     ``html_message``: HTML as text or bytes, encoded in base64 here. ``headers``: Message-ID,
-    In-Reply-To, References, Auto-Submitted (contract section 7).
+    In-Reply-To, References, Auto-Submitted, List-Unsubscribe, List-Unsubscribe-Post
+    (contract section 7).
     """
 
     message: str | None = None

@@ -18,6 +18,8 @@ from utskick.channels.email.mime import AttachmentCache, ComposedMail, compose, 
 from utskick.channels.email.planning import (
     allowed_domains,
     foreign_sender,
+    html_violations,
+    is_surely_within,
     plan,
     sender_of,
 )
@@ -36,12 +38,11 @@ from utskick.domain.channel_defaults import ChannelDefaults
 from utskick.domain.clock import utc_now
 from utskick.domain.errors import NotBuilt, Violation
 from utskick.domain.history_facts import HistoryFacts
+from utskick.domain.html_text import is_blank
 from utskick.domain.outcome import Concern, Misconfigured, Outcome, Reason
 
 _MIB = 1024 * 1024
 _NO_KEY = UUID(int=0)
-#: Upper bound in bytes of a message's header fields, and of one attachment's.
-_ROOM_FOR_FIELDS = 131_072
 
 FORMS = (
     SendEndpoint(
@@ -132,16 +133,13 @@ class EmailChannel(ChannelDefaults):
         attachments: Sequence[Attachment],  # noqa: ARG002
         asked: RequestContext,  # noqa: ARG002
     ) -> list[Violation]:
-        """Of what another channel's request hands over.
-
-        A sender that the municipality may send from.
-        """
+        """Check what another channel's request hands over: sender and encoding of the HTML."""
+        faults = html_violations(content)
         sender = sender_of(content)
         if sender is None:
-            return []
-        return foreign_sender(
-            "sender.email.address", sender["address"], allowed_domains(content, self._settings)
-        )
+            return faults
+        domains = allowed_domains(content, self._settings)
+        return faults + foreign_sender("sender.email.address", sender["address"], domains)
 
     def completed(self, draft: Draft) -> Draft:
         """Fill in the default sender, and its allowed domains where it may be checked later.
@@ -162,9 +160,9 @@ class EmailChannel(ChannelDefaults):
         names = self._settings.in_order
         limits = {name: self._transports[name].largest for name in names}
         limited = [limit for limit in limits.values() if limit is not None]
-        if not limited or _is_surely_within(draft, min(limited)):
+        if not limited or is_surely_within(draft, min(limited)):
             return names
-        size = measured(self._with_sender(draft), _NO_KEY)
+        size = measured(self._with_sender(draft), _NO_KEY, self._encoded)
         fitting = (name for name in names if (limit := limits[name]) is None or size <= limit)
         return tuple(fitting) or names
 
@@ -234,29 +232,13 @@ class EmailChannel(ChannelDefaults):
 
 
 def _is_heavy(draft: Draft) -> bool:
-    """Return whether composing the message would noticeably block the event loop."""
-    return (
-        sum(len(a.data) for a in draft.attachments) + len(draft.content.get("htmlMessage") or "")
-        > 65_536
-    )
+    """Return whether composing the message would noticeably block the event loop.
 
-
-def _is_surely_within(draft: Draft, octets: int) -> bool:
-    """Return whether an upper bound of the composed size is within ``octets``.
-
-    A character takes at most 12 octets, an octet of an attachment fewer than 2. Plain text derived
-    from HTML has no bound.
+    Making a text of HTML takes some twenty times as long as encoding it.
     """
-    content = draft.content
-    if content.get("htmlMessage") and not content.get("message"):
-        return False
-    texts = sum(len(content.get(name) or "") for name in ("subject", "message", "htmlMessage"))
-    return (
-        12 * texts
-        + sum(2 * len(a.data) + _ROOM_FOR_FIELDS for a in draft.attachments)
-        + _ROOM_FOR_FIELDS
-        <= octets
-    )
+    html = len(draft.content.get("htmlMessage") or "")
+    factor = 20 if is_blank(draft.content.get("message") or "") else 1
+    return sum(len(a.data) for a in draft.attachments) + factor * html > 65_536
 
 
 def _probe(settings: EmailSettings) -> ComposedMail:

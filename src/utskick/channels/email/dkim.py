@@ -16,7 +16,8 @@ from utskick.domain.errors import SettingsFault
 SIGNATURE_ROOM = 2048
 
 #: Header fields signed in every occurrence; naming From twice prevents adding a second one
-#: (RFC 6376 section 8.15).
+#: (RFC 6376 section 8.15). RFC 8058 section 4 requires the list fields; named where the message has
+#: none, they cannot be added.
 _FIELDS = (
     b"from",
     b"from",
@@ -28,6 +29,8 @@ _FIELDS = (
     b"in-reply-to",
     b"references",
     b"auto-submitted",
+    b"list-unsubscribe",
+    b"list-unsubscribe-post",
     b"mime-version",
     b"content-type",
     b"content-transfer-encoding",

@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable
-from urllib.parse import quote
 
 from utskick.channels.email.addresses import wire_address
 from utskick.domain.validators import is_clean
 
 _PLAIN = re.compile(r"[!-~]+(?: [!-~]+)*\Z")
-_SIMPLE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,59}\Z")
 
 #: Characters of a value that needs no folding (RFC 5322 section 2.1.1: 78, less the field name).
 _ROOM = 62
@@ -25,8 +23,6 @@ _WORD = 39
 _READABLE = 54
 #: Characters of a quoted name, which cannot be folded everywhere; a line holds at most 998.
 _LINE = 400
-#: Characters in one section of a parameter (RFC 2231 section 3).
-_SECTION = 50
 
 
 def field(name: str, value: str) -> bytes:
@@ -55,7 +51,7 @@ def words(text: str) -> str:
         return f"=?utf-8?q?{readable}?="
     return "\r\n ".join(
         f"=?utf-8?b?{b64encode(piece.encode()).decode()}?="
-        for piece in _pieces(text, _WORD, lambda ch: len(ch.encode()))
+        for piece in pieces(text, _WORD, lambda ch: len(ch.encode()))
     )
 
 
@@ -83,23 +79,7 @@ def _quoted_string(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def disposition(file_name: str) -> str:
-    """Format ``attachment`` with a file name, in RFC 2231 sections unless it is a simple name."""
-    if _SIMPLE_NAME.match(file_name):
-        return f'attachment;\r\n filename="{file_name}"'
-    sections = _pieces(file_name, _SECTION, lambda ch: len(_percent(ch)))
-    if len(sections) == 1:
-        return f"attachment;\r\n filename*=utf-8''{_percent(file_name)}"
-    lines = [f"filename*{number}*={_percent(section)}" for number, section in enumerate(sections)]
-    lines[0] = lines[0].replace("=", "=utf-8''", 1)
-    return "attachment;\r\n " + ";\r\n ".join(lines)
-
-
-def _percent(text: str) -> str:
-    return quote(text, safe="").replace("~", "%7E")
-
-
-def _pieces(text: str, room: int, size: Callable[[str], int]) -> list[str]:
+def pieces(text: str, room: int, size: Callable[[str], int]) -> list[str]:
     """Split between characters, as RFC 2047 section 5 requires and RFC 2231 readers expect."""
     pieces, used = [""], 0
     for ch in text:

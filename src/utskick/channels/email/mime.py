@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from binascii import b2a_qp
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from hashlib import sha256
 from threading import Lock
+from typing import Any
 from uuid import UUID
 
 from utskick.cache import Cache
 from utskick.channels.email.addresses import domain_of, wire_address
+from utskick.channels.email.attachment_fields import disposition, media_type, named
 from utskick.channels.email.custom_headers import wire_headers
-from utskick.channels.email.header_encoding import disposition, field, mailbox, words
-from utskick.channels.email.html_to_text import text_of
+from utskick.channels.email.header_encoding import field, mailbox, words
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft
 from utskick.domain.clock import utc_now
+from utskick.domain.html_encoding import decode_html_leniently
+from utskick.domain.html_text import is_blank, text_of
+from utskick.domain.validators import decode_base64
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_TOKEN = r"[A-Za-z0-9!#$&^_.+-]{1,80}"  # noqa: S105 (token of RFC 2045, not a password)
-_MEDIA_TYPE = re.compile(
-    rf"({_TOKEN})/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|\"[ !#-\[\]-~]{{1,80}}\")){{0,4}}\Z"
-)
-_MAGIC = (
-    (b"%PDF-", "application/pdf"),
-    (b"\x89PNG\r\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"PK\x03\x04", "application/zip"),
-)
 
 _BASE64_LINE = 76
-#: Leading bytes of an attachment from which its media type is detected.
-_HEAD = 12
 #: Default size of the cache of encoded attachments, in bytes.
 _CACHE_SIZE = 64 * 1024 * 1024
 
@@ -65,7 +57,9 @@ class ComposedMail:
 
 
 class AttachmentCache:
-    """Cache of encoded attachments, shared by the messages of a batch; thread-safe.
+    """Cache of encoded attachments and texts of HTML, shared by the messages of a batch.
+
+    Thread-safe.
 
     ``limit``: maximum size in bytes. Large messages are composed in threads.
     """
@@ -73,6 +67,18 @@ class AttachmentCache:
     def __init__(self, limit: int = _CACHE_SIZE) -> None:
         self._lock = Lock()
         self._parts: Cache[tuple[bytes, str, str | None], bytes] = Cache(limit, weigh=len)
+        self._texts: Cache[bytes, str] = Cache(limit // 8, weigh=len)
+
+    def text(self, markup: str) -> str:
+        """Return the text of an HTML document."""
+        key = sha256(markup.encode("utf-8", "surrogatepass")).digest()
+        with self._lock:
+            cached = self._texts.get(key)
+        if cached is None:
+            cached = text_of(markup)
+            with self._lock:
+                self._texts.put(key, cached)
+        return cached
 
     def part(self, attachment: Attachment) -> bytes:
         """Return the attachment as a MIME part."""
@@ -92,44 +98,46 @@ def compose(draft: Draft, key: UUID, encoded: AttachmentCache) -> ComposedMail:
 
     ``encoded``: cache for the attachments.
     """
+    body = _body(draft.content, key, encoded)
+    if draft.attachments:
+        parts = (*([body] if body else []), *(encoded.part(a) for a in draft.attachments))
+        body = _mixed(parts, key)
+    data = _header(draft, key) + (body or _text("plain", ""))
+    sender = draft.content["_sender"]["address"]
+    return ComposedMail(wire_address(sender), wire_address(draft.recipient.destination), data)
+
+
+def measured(draft: Draft, key: UUID, encoded: AttachmentCache) -> int:
+    """Return the size in bytes of the composed message without encoding its attachments."""
+    if not draft.attachments:
+        return len(compose(draft, key, encoded).data)
+    body = _body(draft.content, key, encoded)
+    headers = [_attachment_fields(attachment) for attachment in draft.attachments]
+    frame = _mixed([*([body] if body else []), *headers], key)
+    return len(_header(draft, key) + frame) + sum(
+        _base64_size(len(attachment.data)) for attachment in draft.attachments
+    )
+
+
+def _header(draft: Draft, key: UUID) -> bytes:
+    """Build the message's own header fields, without those of its body."""
     content = draft.content
     sender = content["_sender"]
     given = wire_headers(content.get("headers") or {})
-    fields = [
-        field("From", mailbox(sender.get("name"), sender["address"])),
-        field("To", mailbox(None, draft.recipient.destination)),
-        *([field("Reply-To", mailbox(None, sender["replyTo"]))] if sender.get("replyTo") else []),
-        field("Subject", words(content["subject"])),
-        field("Date", _date(draft.created_at)),
-        field(
-            "Message-ID", given.get("Message-ID", [f"<{key}@{domain_of(sender['address'])}>"])[0]
-        ),
-        *(
-            field(name, "\r\n ".join(given[name]))
-            for name in ("In-Reply-To", "References")
-            if name in given
-        ),
-        field("Auto-Submitted", "auto-generated"),
-        field("MIME-Version", "1.0"),
-    ]
-    body = _body(content.get("message") or "", content.get("htmlMessage"), key)
-    if draft.attachments:
-        parts = (*([body] if body else []), *(encoded.part(a) for a in draft.attachments))
-        body = _multipart("mixed", f"=_m_{key.hex}", parts)
-    data = b"".join(fields) + (body or _text("plain", ""))
-    return ComposedMail(
-        wire_address(sender["address"]), wire_address(draft.recipient.destination), data
+    own_id = f"<{key}@{domain_of(sender['address'])}>"
+    return b"".join(
+        (
+            field("From", mailbox(sender.get("name"), sender["address"])),
+            field("To", mailbox(None, draft.recipient.destination)),
+            field("Reply-To", mailbox(None, sender["replyTo"])) if sender.get("replyTo") else b"",
+            field("Subject", words(content["subject"])),
+            field("Date", _date(draft.created_at)),
+            field("Message-ID", given.pop("Message-ID", own_id)),
+            *(field(name, value) for name, value in given.items()),
+            field("Auto-Submitted", "auto-generated"),
+            field("MIME-Version", "1.0"),
+        )
     )
-
-
-def measured(draft: Draft, key: UUID) -> int:
-    """Return the size in bytes of the composed message without encoding its attachments."""
-    heads = tuple(Attachment.of(a.name, a.content_type, a.data[:_HEAD]) for a in draft.attachments)
-    bodies = sum(
-        _base64_size(len(a.data)) - _base64_size(len(a.data[:_HEAD])) for a in draft.attachments
-    )
-    composed = compose(replace(draft, attachments=heads), key, AttachmentCache(0))
-    return len(composed.data) + bodies
 
 
 def _base64_size(octets: int) -> int:
@@ -141,12 +149,16 @@ def _date(moment: datetime | None) -> str:
     return format_datetime((moment or utc_now()).replace(microsecond=0))
 
 
-def _body(text: str, html: str | None, key: UUID) -> bytes | None:
-    """Build the body, richest alternative last (RFC 2046 section 5.1.4); None if it is empty."""
+def _body(content: Mapping[str, Any], key: UUID, encoded: AttachmentCache) -> bytes | None:
+    """Build the body, richest alternative last (RFC 2046 section 5.1.4); None if it is empty.
+
+    A text in which nothing can be seen is replaced by that of the HTML.
+    """
+    text, html = content.get("message") or "", content.get("htmlMessage")
     if html is None:
         return _text("plain", text) if text else None
     markup = read_html(html)
-    plain = text or text_of(markup)
+    plain = encoded.text(markup) if is_blank(text) else text
     if not plain:
         return _text("html", markup)
     return _multipart(
@@ -155,12 +167,8 @@ def _body(text: str, html: str | None, key: UUID) -> bytes | None:
 
 
 def read_html(base64: str) -> str:
-    """Decode base64 HTML as UTF-8, else as windows-1252, the WHATWG Encoding default."""
-    data = b64decode(base64 + "=" * (-len(base64) % 4))
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("windows-1252", "replace")
+    """Return the HTML of a request, whose encoding was checked when it was accepted."""
+    return decode_html_leniently(decode_base64(base64))
 
 
 def _text(subtype: str, text: str) -> bytes:
@@ -193,33 +201,23 @@ def _base64(data: bytes) -> bytes:
 
 
 def _attached(attachment: Attachment) -> bytes:
+    return _attachment_fields(attachment) + _base64(attachment.data)
+
+
+def _attachment_fields(attachment: Attachment) -> bytes:
+    """Return the header of an attachment's part, with the empty line that ends it."""
     return b"".join(
         (
-            field("Content-Type", media_type(attachment)),
+            field("Content-Type", named(media_type(attachment), attachment.name)),
             field("Content-Transfer-Encoding", "base64"),
             field("Content-Disposition", disposition(attachment.name)),
             b"\r\n",
-            _base64(attachment.data),
         )
     )
 
 
-def media_type(attachment: Attachment) -> str:
-    """Return the attachment's media type: as given if valid, else detected from its first bytes.
-
-    ``message`` and ``multipart`` types become ``application/octet-stream``, as they must not be
-    base64-encoded (RFC 2046 sections 5.1.1 and 5.2.1).
-    """
-    given = attachment.content_type or ""
-    named = _MEDIA_TYPE.match(given)
-    if named and named[1].lower() not in ("message", "multipart"):
-        return given
-    if named:
-        return "application/octet-stream"
-    return next(
-        (kind for magic, kind in _MAGIC if attachment.data.startswith(magic)),
-        "application/octet-stream",
-    )
+def _mixed(parts: Iterable[bytes], key: UUID) -> bytes:
+    return _multipart("mixed", f"=_m_{key.hex}", parts)
 
 
 def _multipart(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from utskick.channels.email.addresses import domain_of, wire_address
-from utskick.channels.email.mime import AttachmentCache, compose
+from utskick.channels.email.mime import AttachmentCache, measured
 from utskick.channels.email.requests import (
     AnyEmailRequest,
     EmailBatchRequest,
@@ -18,9 +18,14 @@ from utskick.channels.email.settings import EmailSettings
 from utskick.domain.attachment import Attachment
 from utskick.domain.channel import Draft, Plan, Priority
 from utskick.domain.errors import Invalid, Violation
+from utskick.domain.html_encoding import UndecodableHtml, decode_html
+from utskick.domain.html_text import is_blank, longest_text
 from utskick.domain.recipient import once_each
+from utskick.domain.validators import decode_base64
 
 _NO_KEY = UUID(int=0)
+#: Upper bound in bytes of a message's header fields, and of one attachment's.
+_ROOM_FOR_FIELDS = 262_144
 
 
 def plan(
@@ -36,17 +41,10 @@ def plan(
     if attachments:
         content["attachments"] = [_described(a) for a in attachments]
     recipients, entries = once_each(request.recipients(), wire_address)
-    violations = _sender_violations(request, settings)
+    violations = [*_sender_violations(request, settings), *html_violations(content)]
     longest = max(recipients, key=lambda r: len(wire_address(r.destination).encode()))
     measured_draft = Draft(municipality_id, content, longest, attachments)
-    size = len(compose(measured_draft, _NO_KEY, AttachmentCache(0)).data) + room
-    if size > settings.limit:
-        violations.append(
-            Violation(
-                _largest_member(content),
-                f"the encoded message would be {size} bytes; the limit is {settings.limit}",
-            )
-        )
+    violations += _size_violations(measured_draft, settings.limit, room)
     if violations:
         raise Invalid(violations)
     return Plan(
@@ -59,6 +57,38 @@ def plan(
         reference=request.reference,
         send_at=request.send_at,
         valid_until=request.valid_until,
+    )
+
+
+def _size_violations(draft: Draft, limit: int, room: int) -> list[Violation]:
+    """Return a violation if the message is too large. It is composed only where it may be."""
+    if is_surely_within(draft, limit - room):
+        return []
+    size = measured(draft, _NO_KEY, AttachmentCache(0)) + room
+    if size <= limit:
+        return []
+    return [
+        Violation(
+            _largest_member(draft.content),
+            f"the encoded message would be {size} bytes; the limit is {limit}",
+        )
+    ]
+
+
+def is_surely_within(draft: Draft, octets: int) -> bool:
+    """Return whether an upper bound of the composed size is within ``octets``.
+
+    A character takes at most 12 octets, an octet of an attachment fewer than 2.
+    """
+    content = draft.content
+    texts = sum(len(content.get(name) or "") for name in ("subject", "message", "htmlMessage"))
+    if is_blank(content.get("message") or ""):
+        texts += longest_text(len(content.get("htmlMessage") or ""))
+    return (
+        12 * texts
+        + sum(2 * len(a.data) + _ROOM_FOR_FIELDS for a in draft.attachments)
+        + _ROOM_FOR_FIELDS
+        <= octets
     )
 
 
@@ -115,6 +145,18 @@ def foreign_sender(field: str, address: str, domains: Sequence[str] | None) -> l
             f" [{', '.join(domains)}]",
         )
     ]
+
+
+def html_violations(content: Mapping[str, Any]) -> list[Violation]:
+    """Return a violation where the HTML is no text in its own encoding."""
+    html = content.get("htmlMessage")
+    if html is None:
+        return []
+    try:
+        decode_html(decode_base64(html))
+    except UndecodableHtml as fault:
+        return [Violation("htmlMessage", str(fault))]
+    return []
 
 
 def sender_of(content: Mapping[str, Any]) -> Mapping[str, Any] | None:

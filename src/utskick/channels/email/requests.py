@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
@@ -10,6 +11,7 @@ from utskick.channels.email.addresses import is_deliverable
 from utskick.channels.email.custom_headers import check_headers
 from utskick.domain import validators as rules
 from utskick.domain.attachment import Attachment
+from utskick.domain.characters import code_points
 from utskick.domain.recipient import Recipient
 from utskick.domain.request_parts import (
     DEPARTMENT,
@@ -33,6 +35,7 @@ from utskick.domain.validators import (
     Reference,
     Text,
     Uuid,
+    broken,
     decode_base64,
 )
 
@@ -55,6 +58,19 @@ Title = Annotated[
         (("maxLength", _LONGEST),),
     ),
 ]
+#: Direction embeddings, overrides and isolates: they make a name look like another, also its
+#: extension (Unicode Technical Report 36, section 3.6).
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+def _unreordered(name: str) -> str:
+    if found := _REORDERING.findall(name):
+        what = code_points("".join(found))
+        raise broken(f"must not contain characters that change the direction of text: {what}")
+    return name
+
+
+FileName = Annotated[Title, AfterValidator(_unreordered)]
 Headers = Annotated[dict[str, list[str] | None], AfterValidator(check_headers)]
 _BatchSize = Constraint(
     ((f"size must be between 1 and {BATCH_LIMIT}", lambda v: len(v) <= BATCH_LIMIT),),
@@ -92,7 +108,7 @@ class EmailSender(Body, title="EmailSender"):
 class EmailAttachment(Body):
     """A file in base64."""
 
-    name: Title = Field(description="The name of the file", examples=["beslut.pdf"])
+    name: FileName = Field(description="The name of the file", examples=["beslut.pdf"])
     content_type: FreeLine | None = Field(
         default=None, description="The media type", examples=["application/pdf"]
     )
@@ -127,7 +143,7 @@ class _Content(_Scheduling):
     headers: Headers | None = Field(
         default=None,
         description="E-mail headers with their values: `Message-ID`, `In-Reply-To`, "
-        "`References`, `Auto-Submitted`",
+        "`References`, `Auto-Submitted`, `List-Unsubscribe`, `List-Unsubscribe-Post`",
         examples=[{"Auto-Submitted": ["auto-generated"]}],
     )
 

@@ -7,16 +7,16 @@ import re
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from inscriptis import get_text
 
 from utskick.domain.errors import ExtractTooLong
+from utskick.domain.html_encoding import decode_html_leniently
+from utskick.domain.html_text import text_of
 from utskick.http.privacy import extract_pdf as press
 from utskick.http.privacy.extract_words import INBOUND, KINDS, MEMBERS, PREFACE, STATUSES, TITLE
 
@@ -324,8 +324,8 @@ def _text(name: str, value: Any, content: Mapping[str, Any]) -> str:
         return _time(str(value))
     if name == "htmlMessage" or (name == "body" and content.get("contentType") == "text/html"):
         try:
-            return str(get_text(b64decode(value, validate=True).decode())).strip()
-        except (Base64Error, ValueError):
+            return text_of(decode_html_leniently(b64decode(value, validate=True))).strip()
+        except ValueError:
             return str(value)
     return str(value)
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0114"
-down_revision = "0109"
+revision = "0119"
+down_revision = "0118"
 branch_labels = None
 depends_on = None
 
