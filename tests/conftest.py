@@ -25,7 +25,7 @@ _SPINE = (
     "workers, print_batches, pgqueuer, circuits, circuit_events, part_references, "
     "inbound_messages, inbound_parts"
 )
-_READ = "audit_entries, audit_links, tallies, watermarks, webhooks, webhook_calls"
+_READ = "audit_entries, audit_links, audit_heads, audit_keys, audit_positions, tallies, watermarks, webhooks, webhook_calls"
 _DIRECTORY = (
     "parties, contact_settings, contact_channels, delegates, delegate_filters, filter_rules, "
     "push_subscriptions"

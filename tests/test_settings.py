@@ -10,6 +10,7 @@ from utskick.bootstrap import cipher_of, policies_of, read_settings
 from utskick.bootstrap.channels import channels_of, check_accounts, in_sandbox, kinds_of
 from utskick.directory.empty import EMPTY_DIRECTORY
 from utskick.domain.errors import SettingsFault
+from utskick.outgoing.address_guard import AddressPolicy
 
 FILE = """
 municipalities = ["2281", "0180"]
@@ -95,6 +96,7 @@ def test_a_service_that_can_reach_nobody_does_not_start() -> None:
                 kinds_of(read_settings(None, {"sandbox": {"enabled": False}}), None),
                 [],
                 EMPTY_DIRECTORY,
+                AddressPolicy(),
             )
         )
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
@@ -31,16 +30,10 @@ from pydantic_settings import (
 from pydantic_settings.sources import NestedSecretsSettingsSource
 
 from utskick.domain.errors import SettingsFault
-from utskick.domain.retention import MOST_DAYS, OTHERS, RetentionRule
-from utskick.domain.unit import Unit
+from utskick.retention_settings import RetentionSection
+from utskick.settings_table import SettingsTable
 
 Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
-
-
-class SettingsTable(BaseModel):
-    """A table of the file. Unknown keys are faults, as most are typing errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Data(SettingsTable):
@@ -55,11 +48,13 @@ class DatabaseSection(SettingsTable):
     ``url``: an external PostgreSQL (14 or later). Without it, an embedded one is started in
     ``data.folder``. ``connections``: pool size. ``after_promotion``: what follows when the server's
     timeline has changed (a standby was promoted, or it was recovered to a point in time).
+    ``insecure``: a database on another machine may be reached without verified TLS.
     """
 
     url: SecretStr | None = None
     connections: int = Field(default=12, ge=4, le=200)
     after_promotion: Literal["check", "hold", "continue"] = "check"
+    insecure: bool = False
 
 
 class VaultSection(SettingsTable):
@@ -91,10 +86,14 @@ class Http(SettingsTable):
 
     ``sync_waits``: synchronous calls that wait at a time, in one process; further ones are answered
     at once, with ``PENDING``. ``database_timeout``: seconds a request waits for the database; 503
-    after it. ``streams``: listeners to live progress at a time. ``rate``: calls a
-    second of one client. ``public_url``: address of the API for its clients, default
-    ``auth.issuer``, else where it listens. ``contact_name``, ``contact_url``, ``contact_email``,
-    ``terms``: whom to ask and the terms of use, in the API description.
+    after it. ``streams``: listeners to live progress at a time. ``connections``: of all
+    clients at a time, in one process; ``connections_per_address``: of one. ``memory``: bytes of
+    bodies and answers in flight. ``rate``: calls a second of one client. ``public_url``: address of
+    the API for its clients, default ``auth.issuer``, else where it listens. ``contact_name``,
+    ``contact_url``, ``contact_email``, ``terms``: whom to ask and the terms of use, in the API
+    description. ``docs``: whether the description is served, with its page. ``trusted_proxies``:
+    whose ``forwarded_header`` says where a call came from. ``insecure``: others may reach the API
+    without a proxy among them.
     """
 
     host: str = "127.0.0.1"
@@ -104,11 +103,18 @@ class Http(SettingsTable):
     database_timeout: float = Field(default=5.0, ge=0.5, le=120)
     rate: float = Field(default=1000.0, ge=1, le=1_000_000)
     streams: int = Field(default=200, ge=1, le=10_000)
+    connections: int = Field(default=4000, ge=10, le=100_000)
+    connections_per_address: int = Field(default=1000, ge=5, le=100_000)
+    memory: int = Field(default=512 * 1_048_576, ge=16 * 1_048_576)
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")
     contact_name: str = Field(default="Utskick", min_length=1)
     contact_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     contact_email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+$")
     terms: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    insecure: bool = False
+    forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    docs: bool = True
 
 
 class WorkerSection(SettingsTable):
@@ -161,57 +167,20 @@ class InboundSection(SettingsTable):
     numbers: dict[Annotated[str, StringConstraints(min_length=1)], Municipality] = {}
 
 
+class AuditSection(SettingsTable):
+    """Section ``[audit]``: the syslog server that gets the audit log over TLS (RFC 5424, 5425)."""
+
+    syslog_host: str | None = Field(default=None, min_length=1)
+    syslog_port: int = Field(default=6514, ge=1, le=65535)
+    syslog_ca_file: Path | None = None
+    syslog_certificate_file: Path | None = None
+    syslog_key_file: Path | None = None
+
+
 class LimitsSection(SettingsTable):
     """Limits of a municipality that belong to no channel. ``rate``: calls per second per client."""
 
     rate: float | None = Field(default=None, ge=1, le=1_000_000)
-
-
-class RetentionRuleTable(SettingsTable):
-    """Retention of a message type: ``days``, or ``preserve``.
-
-    ``decision``: reference number of the decision.
-    """
-
-    days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
-    preserve: bool = False
-    decision: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
-
-    @model_validator(mode="after")
-    def _one_time(self) -> RetentionRuleTable:
-        if (self.days is None) is not self.preserve:
-            raise ValueError("set days, or preserve = true")
-        return self
-
-
-class RetentionSection(SettingsTable):
-    """Section ``[retention]``: default ``days`` (absent: keep everything), and rules by type.
-
-    ``known``: the message types, which bootstrap sets.
-    """
-
-    known: ClassVar[Collection[str]] = ()
-    days: int | None = Field(default=None, ge=1, le=MOST_DAYS)
-    decision: str | None = None
-    types: dict[str, RetentionRuleTable] = {}
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> RetentionSection:
-        if self.days is not None and not (self.decision or "").strip():
-            raise ValueError("decision must be set with days: the reference number of the decision")
-        if unknown := self.types.keys() - set(self.known):
-            raise ValueError(f"types: no message type is named {', '.join(sorted(unknown))}")
-        return self
-
-    def rules(self, unit: Unit | None = None) -> list[RetentionRule]:
-        """Return the rules. ``unit``: the unit they apply to, None for all."""
-        rules = [
-            RetentionRule(name, rule.days, rule.decision, unit=unit)
-            for name, rule in self.types.items()
-        ]
-        if self.days is not None:
-            rules.append(RetentionRule(OTHERS, self.days, self.decision or "", unit=unit))
-        return rules
 
 
 class Log(SettingsTable):
@@ -268,6 +237,7 @@ class Settings(BaseSettings):
     configuration: dict[Municipality, dict[str, Any]] = {}
     retention: RetentionSection = RetentionSection()
     log: Log = Log()
+    audit: AuditSection = AuditSection()
     sandbox: SandboxSection = SandboxSection()
 
     @model_validator(mode="after")

@@ -24,18 +24,18 @@ def test_a_few_wrong_tries_cost_nothing_and_more_cost_ever_longer() -> None:
     clock = Time()
     lookout, waits = LoginThrottle(clock), []
     for _ in range(14):
-        clock.now += lookout.wait("a")
-        lookout.failed("a")
-        waits.append(lookout.wait("a"))
+        clock.now += lookout.wait("192.0.2.1", "a")
+        lookout.failed("192.0.2.1", "a")
+        waits.append(lookout.wait("192.0.2.1", "a"))
     assert waits[:4] == [0, 0, 0, 0]
     assert waits[4:] == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
-    assert lookout.wait("b") == 0
-    lookout.passed("a")
-    assert lookout.wait("a") == 0
+    assert lookout.wait("192.0.2.1", "b") == 0
+    lookout.passed("192.0.2.1", "a")
+    assert lookout.wait("192.0.2.1", "a") == 0
 
 
 def test_what_is_remembered_has_an_end() -> None:
     lookout = LoginThrottle(Time())
     for n in range(10_500):
-        lookout.failed(str(n))
+        lookout.failed("192.0.2.1", str(n))
     assert len(lookout._failures) == 10_000

@@ -18,6 +18,7 @@ async def test_an_intact_chain_is_listed_with_its_head_and_a_broken_one_with_the
 ) -> None:
     monkeypatch.setenv("UTSKICK_DATABASE__URL", server)
     monkeypatch.setenv("UTSKICK_VAULT__KEY", b64encode(bytes(32)).decode())
+    monkeypatch.setenv("UTSKICK_MUNICIPALITIES", '["2281"]')
     audit = await chained(database, 5)
     head = (await audit.verify("2281")).head
     done = await asyncio.to_thread(utskick, "audit", "verify")

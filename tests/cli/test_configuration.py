@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import Command
 from tests.cli.test_retention import query_database
 from tests.conftest import clear
+from utskick.store.administration.audit import Audit
 from utskick.store.database import Database
 
 OWN = """
@@ -51,8 +52,7 @@ def test_settings_of_a_unit_are_set_displayed_and_removed(
 
     async def trail(database: Database) -> list[str]:
         return [
-            f"{row['issuer']} {row['action']}"
-            for row in await database.pool.fetch("SELECT issuer, action FROM audit_entries")
+            f"{row['issuer']} {row['action']}" for row in await Audit(database).last("2281", 10)
         ]
 
     assert query_database(server, trail) == ["joe01doe configure"]

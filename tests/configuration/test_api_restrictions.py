@@ -85,3 +85,29 @@ async def test_hosts_in_our_own_networks_are_refused_at_their_place() -> None:
             "must not name a file of the server: give its contents, in the member without _file",
         )
     ]
+
+
+async def test_only_a_list_of_hosts_holds_patterns() -> None:
+    class Account(BaseModel):
+        url: str = ""
+        host: str = ""
+        hosts: tuple[str, ...] = ()
+        origins: tuple[str, ...] = ()
+
+    async def refused(**given: Any) -> list[str]:
+        faults = await outside.unreachable(Account(**given), "a", AddressPolicy())
+        return [fault.field for fault in faults]
+
+    assert await refused(hosts=("*", "*.example.com")) == []
+    assert await refused(hosts=("127.0.0.1*", "*.*", "a*.example")) == [
+        "a.hosts[0]",
+        "a.hosts[1]",
+        "a.hosts[2]",
+    ]
+    assert await refused(host="*.example.com", origins=("https://*.example.com",)) == [
+        "a.host",
+        "a.origins[0]",
+    ]
+    assert await refused(url="https://127.0.0.1/*") == ["a.url"]
+    assert await refused(url="https://203.0.113.7/*") == ["a.url"]
+    assert await refused(url="https://93.184.215.14/*") == []

@@ -4,14 +4,13 @@ closed, and when."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
 from utskick.configuration.channel_proxy import ChannelProxy
-from utskick.configuration.inheritance import Configuration, SectionKind
+from utskick.configuration.inheritance import Configuration, Effective, SectionKind
 from utskick.domain.channel import (
     Account,
     AccountHealth,
@@ -91,11 +90,11 @@ def configuration(**said: tuple[Unit, dict[str, Any]]) -> Configuration:
 class Stage:
     def __init__(self, configuration: Configuration) -> None:
         self.made: list[Recorder] = []
-        base = self.make(KIND.base)
+        base = self.make(Effective(KIND.base, {}))
         self.channel = ChannelProxy(base, self.make, configuration)
 
-    def make(self, value: Mapping[str, Any]) -> Recorder:
-        self.made.append(Recorder(Section.model_validate(value)))
+    def make(self, effective: Effective) -> Recorder:
+        self.made.append(Recorder(Section.model_validate(effective.value)))
         return self.made[-1]
 
     async def send(self, unit: Unit) -> Outcome:

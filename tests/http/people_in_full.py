@@ -192,9 +192,9 @@ async def opened(database: Database, rows: list[Any]) -> list[str]:
             for column in Column:
                 with suppress(Locked):
                     texts.append(
-                        database.vault.decrypt_column(row["municipality_id"], column, value).decode(
-                            errors="replace"
-                        )
+                        database.vault.decrypt_column(
+                            row["municipality_id"], column, value, row.get("id")
+                        ).decode(errors="replace")
                     )
     return texts
 

@@ -118,7 +118,9 @@ class JourneyEnvironment:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = "
             "'client backend' AND pid <> pg_backend_pid()"
         )
-        await self.rows(f"TRUNCATE {', '.join(row['tablename'] for row in named)}")
+        await self.rows(
+            f"SET session_replication_role = replica; TRUNCATE {', '.join(row['tablename'] for row in named)}"
+        )
 
     async def restart_database(self) -> None:
         """Restart the server like ``pg_ctl restart -m immediate``, so that it must recover."""

@@ -18,7 +18,7 @@ OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 async def empty(url: str, tables: str = TABLES) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(f"TRUNCATE {tables}")
+        await connection.execute(f"SET session_replication_role = replica; TRUNCATE {tables}")
     finally:
         await connection.close()
 

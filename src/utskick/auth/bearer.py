@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from utskick.auth.claims import AccessGrant
+from utskick.auth.revocations import Revocations
 from utskick.auth.tokens import LEEWAY, InvalidToken, Tokens
 from utskick.cache import Cache
 from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
@@ -24,7 +25,8 @@ class BearerAuthenticator:
     """Authenticates calls by access token, with a cache by the token's SHA-256.
 
     ``advice``: sentence on where to get a token. ``certificate_header``: lower-case name of the
-    header in which a proxy passes the client certificate's thumbprint.
+    header in which a proxy passes the client certificate's thumbprint. ``revocations``: of clients
+    of the embedded issuer.
     """
 
     def __init__(
@@ -33,11 +35,13 @@ class BearerAuthenticator:
         advice: str,
         *,
         certificate_header: str | None = None,
+        revocations: Revocations | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.certificate_header = certificate_header
         self._tokens = tokens
         self._advice = advice
+        self._revocations = revocations
         self._clock = clock
         self._known: Cache[bytes, AccessGrant] = Cache(_MOST, clock=clock)
 
@@ -54,6 +58,8 @@ class BearerAuthenticator:
                 f"{sentence}. {self._advice}", why="no access token", headers=_challenge()
             )
         grant = self._known.get(_digest(token)) or await self._verified(token)
+        if self._revocations is not None and self._revocations.refuses(grant):
+            raise self._refused("the token's client has been revoked")
         if grant.thumbprint is not None and not hmac.compare_digest(
             grant.thumbprint.encode(), (certificate or "").encode()
         ):

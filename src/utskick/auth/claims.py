@@ -18,6 +18,7 @@ class AccessGrant:
     ``client``: the client id, with ``@`` and the realm of its issuer unless that is the embedded
     one. ``expires``: Unix time in seconds. ``thumbprint``: of the certificate that the token is
     bound to (RFC 8705). ``strict``: answers have exactly the members and words of the contract.
+    ``issued``: Unix time in seconds, None for tokens of other issuers.
     """
 
     client: str
@@ -26,6 +27,7 @@ class AccessGrant:
     expires: float
     thumbprint: str | None = None
     strict: bool = False
+    issued: float | None = None
 
 
 #: Claim of the embedded issuer: which form of answers the client takes.
@@ -91,11 +93,13 @@ class Claims:
         ):
             names = " or ".join(".".join(path) for path in self.client)
             raise InvalidClaims(f"the token does not identify its client ({names})")
+        issued: float | None = None
         if self.realm is not None:
             strict = client in self.strict
             client = f"{client}@{self.realm}"
         else:
             strict = payload.get(CONTRACT) == STRICT
+            issued = float(payload.get("iat", 0))
         return AccessGrant(
             client,
             self._municipalities(payload),
@@ -103,6 +107,7 @@ class Claims:
             float(payload["exp"]),
             _thumbprint(payload),
             strict,
+            issued,
         )
 
     def _municipalities(self, payload: Mapping[str, Any]) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import unquote_plus
@@ -59,11 +59,22 @@ class TokenRequest:
     """Call of the token endpoint.
 
     ``authorization``: header value. ``certificate``: thumbprint of the client certificate.
+    ``address``: of the caller.
     """
 
     form: Mapping[str, str]
     authorization: str | None = None
     certificate: str | None = None
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token: ``body`` of the response (RFC 6749 section 5.1), its client, and its scope."""
+
+    body: Mapping[str, Any]
+    grant: AccessGrant
+    scope: str
 
 
 class EmbeddedIssuer:
@@ -83,17 +94,14 @@ class EmbeddedIssuer:
     def token_url(self) -> str:
         return self.name + _TOKEN
 
-    async def token(self, request: TokenRequest) -> dict[str, Any]:
-        """Return the response of section 5.1.
-
-        Raises ``TokenDenied``, or ``Unavailable`` without the database.
-        """
+    async def token(self, request: TokenRequest) -> IssuedToken:
+        """Issue a token. Raises ``TokenDenied``, or ``Unavailable`` without the database."""
         grant_type = request.form.get("grant_type")
         if not grant_type:
             raise TokenDenied(
                 "invalid_request", "grant_type is missing: send grant_type=client_credentials"
             )
-        presented = _presented(request)
+        presented = replace(_presented(request), address=request.address)
         if grant_type != _GRANT:
             raise TokenDenied("unsupported_grant_type", "only client_credentials is supported")
         async with answering():
@@ -103,27 +111,31 @@ class EmbeddedIssuer:
             await self._clients.used(client.id, now, now - timedelta(minutes=1))
         scope = " ".join(scopes)
         token = await self.signing.sign(self._claims(client, scope, request.certificate), "at+jwt")
-        return {
+        body = {
             "access_token": token,
             "token_type": "Bearer",
             "expires_in": self._section.token_seconds,
             "scope": scope,
         }
+        return IssuedToken(body, _grant_of(client), scope)
 
     async def grant_of(self, client_id: str) -> AccessGrant | None:
         """Return the permissions of a client without authentication, None if there is none."""
         client = await self._clients.get(client_id) if is_name(client_id) else None
-        return (
-            AccessGrant(client.id, frozenset(client.municipalities), frozenset(client.scopes), 0.0)
-            if client is not None
-            else None
-        )
+        return _grant_of(client) if client is not None else None
 
     async def _client(self, presented: PresentedCredentials) -> Client:
         try:
             client = await self._authentication.client(presented)
         except LoginThrottled as fault:
-            sentence = "too many failed attempts for this client; wait and try again"
+            if fault.busy:
+                sentence = "too many clients authenticate at the moment; wait and try again"
+                raise TokenDenied(
+                    "temporarily_unavailable", sentence, 503, wait=fault.wait
+                ) from None
+            sentence = (
+                "too many failed attempts for this client from this address; wait and try again"
+            )
             raise TokenDenied(
                 "invalid_client", sentence, 401, wait=fault.wait, client_id=presented.client_id
             ) from None
@@ -236,3 +248,7 @@ def _scopes(requested: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
     if not all(_WORD.match(word) for word in words) or not set(words) <= set(allowed):
         raise TokenDenied("invalid_scope", f"this client may have: {' '.join(allowed)}")
     return words
+
+
+def _grant_of(client: Client) -> AccessGrant:
+    return AccessGrant(client.id, frozenset(client.municipalities), frozenset(client.scopes), 0.0)

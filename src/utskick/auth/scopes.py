@@ -24,6 +24,8 @@ SCOPES: Final[Mapping[str, str]] = {
     "retention:write": "Change how long messages are kept",
     "holds:write": "Place and lift holds",
     "deliveries:resolve": "Decide on deliveries with an unknown outcome",
+    "audit:read": "Read the audit log of a municipality",
+    "health:read": "Read the state of the parts of the service",
     "admin": "Read and change the configuration of a municipality",
 }
 

@@ -95,8 +95,9 @@ class AuthSection(Section):
     """Section ``[auth]``.
 
     ``mode``: whose tokens are accepted; ``off`` disables authentication. ``issuer``: public address
-    of the embedded issuer, ``token_seconds``: lifetime of its tokens. ``certificate_header``:
-    header in which a proxy passes the thumbprint of the client certificate (RFC 8705 section 3.1).
+    of the embedded issuer, ``token_seconds``: lifetime of its tokens, ``token_rate``: calls of the
+    token endpoint a second of one address. ``certificate_header``: header in which a proxy passes
+    the thumbprint of the client certificate (RFC 8705 section 3.1).
     """
 
     mode: Literal["embedded", "external", "both", "off"] = "embedded"
@@ -104,6 +105,7 @@ class AuthSection(Section):
     issuer: SecureAddress | None = None
     audience: NonEmpty = "utskick"
     token_seconds: int = Field(600, ge=60, le=3600)
+    token_rate: float = Field(20.0, ge=0.1, le=1_000_000)
     certificate_header: Header | None = None
 
     @model_validator(mode="after")

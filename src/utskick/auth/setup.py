@@ -11,6 +11,7 @@ from utskick.auth.claims import Claims
 from utskick.auth.discovery import RemoteKeys
 from utskick.auth.issuer import EmbeddedIssuer
 from utskick.auth.key_rotation import TokenSigner
+from utskick.auth.revocations import Revocations
 from utskick.auth.settings import AuthSection
 from utskick.auth.tokens import Tokens, TrustedIssuer
 from utskick.domain.clock import Clock
@@ -27,11 +28,13 @@ class Access:
 
     ``authenticator``: None where authentication is off. ``issuer``: None without the embedded
     issuer. ``discovery``: metadata address of the first external issuer, for the API description.
+    ``token_rate``: calls of the token endpoint a second of one address.
     """
 
     authenticator: BearerAuthenticator | None = None
     issuer: EmbeddedIssuer | None = None
     discovery: str | None = None
+    token_rate: float = 20.0
 
 
 @asynccontextmanager
@@ -48,7 +51,10 @@ async def opened(
     async with AsyncExitStack() as stack:
         trusted: list[TrustedIssuer] = []
         issuer: EmbeddedIssuer | None = None
+        revocations: Revocations | None = None
         if section.embedded:
+            revocations = Revocations(Clients(database), clock)
+            await stack.enter_async_context(revocations.running())
             signing = TokenSigner(SigningKeys(database), clock)
             issuer = EmbeddedIssuer(
                 section, section.issuer or api_url, Clients(database), signing, clock
@@ -71,9 +77,10 @@ async def opened(
             Tokens(trusted),
             _advice(token_urls, [i.name for i in section.issuers]),
             certificate_header=section.certificate_header,
+            revocations=revocations,
         )
         discovery = section.issuers[0].metadata_url if section.issuers else None
-        yield Access(authenticator, issuer, discovery)
+        yield Access(authenticator, issuer, discovery, section.token_rate)
 
 
 def _advice(token_urls: Iterable[str], issuers: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 The only package that knows all others: it chooses the parts and passes them what they need.
 """
 
-from utskick.bootstrap.listener import check_host, is_loopback, stop_signal, stop_wanted
+from utskick.bootstrap.listener import check_host, stop_signal, stop_wanted
 from utskick.bootstrap.service import (
     Running,
     cipher_of,
@@ -14,6 +14,7 @@ from utskick.bootstrap.service import (
     serving,
     work,
 )
+from utskick.bootstrap.transport import is_loopback
 from utskick.bootstrap.worker import policies_of
 
 __all__ = [

@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from utskick.bootstrap.simulation import in_sandbox, simulates_all, without_accounts
 from utskick.channels.registry import CHANNELS, TYPES
 from utskick.configuration.channel_proxy import ChannelProxy
-from utskick.configuration.inheritance import ACCOUNTS, Configuration, SectionKind
+from utskick.configuration.inheritance import ACCOUNTS, Configuration, Effective, SectionKind
 from utskick.configuration.toml_tables import read_tables, walk
 from utskick.configuration.watcher import ConfigurationWatcher
 from utskick.directory import setup as directory
@@ -30,9 +29,10 @@ from utskick.domain.validators import told
 from utskick.engine.inbound import InboundMessages, NumberOwners
 from utskick.engine.receipts import Receipts
 from utskick.outgoing.address_guard import AddressPolicy, Network
+from utskick.retention_settings import RetentionSection
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import sections
-from utskick.settings import LimitsSection, RetentionSection, Settings
+from utskick.settings import LimitsSection, Settings
 from utskick.store.administration.configuration import Rows
 from utskick.store.database import PASSING, Database
 from utskick.store.events.transaction_numbers import Numbering
@@ -112,8 +112,13 @@ def configuration_watcher(settings: Settings, database: Database) -> Configurati
 
 
 def provider_policy(settings: Settings) -> AddressPolicy:
-    """Return the policy for providers of accounts set over the API; loopback in the sandbox."""
-    return AddressPolicy((*settings.providers.networks, *_own_of(settings)))
+    """Return the policy for providers of accounts set over the API.
+
+    In a sandbox, that of all accounts: they are on this machine.
+    """
+    if in_sandbox(settings):
+        return AddressPolicy(_LOOPBACK, public=False, named="this machine")
+    return AddressPolicy(settings.providers.networks)
 
 
 def webhook_policy(settings: Settings) -> AddressPolicy:
@@ -131,22 +136,33 @@ def _own_of(settings: Settings) -> Sequence[Network]:
     return _LOOPBACK if in_sandbox(settings) else ()
 
 
-def channel_of(name: str, configuration: Configuration, neighbours: Neighbours) -> ChannelProxy:
-    """Build a channel for the service and all units. Nothing is opened before ``start``."""
-    entry = CHANNELS[name]
+def channel_of(
+    name: str, configuration: Configuration, neighbours: Neighbours, reach: AddressPolicy
+) -> ChannelProxy:
+    """Build a channel for the service and all units. Nothing is opened before ``start``.
 
-    def make(value: Mapping[str, Any]) -> Channel:
-        return entry.build(entry.section.model_validate(value), neighbours)
+    ``reach``: policy for the providers of accounts set over the API; in a sandbox, of all.
+    """
+    entry, here = CHANNELS[name], configuration.kinds[name].here
 
-    return ChannelProxy(make(configuration.kinds[name].base), make, configuration)
+    def make(effective: Effective) -> Channel:
+        section = entry.section.model_validate(effective.value)
+        restricted = section.within(reach) if here or effective.restricted else section
+        return entry.build(restricted, neighbours)
+
+    base = make(Effective(configuration.kinds[name].base, {}))
+    return ChannelProxy(base, make, configuration)
 
 
 def channels_of(
-    kinds: Mapping[str, SectionKind], tables: Sequence[UnitSetting], neighbours: Neighbours
+    kinds: Mapping[str, SectionKind],
+    tables: Sequence[UnitSetting],
+    neighbours: Neighbours,
+    reach: AddressPolicy,
 ) -> dict[str, ChannelProxy]:
     """Build all channels. ``tables``: the units' configuration in the settings."""
     configuration = Configuration(kinds, tables)
-    return {name: channel_of(name, configuration, neighbours) for name in CHANNELS}
+    return {name: channel_of(name, configuration, neighbours, reach) for name in CHANNELS}
 
 
 def check_accounts(channels: Mapping[str, Channel]) -> None:
@@ -181,7 +197,7 @@ async def opened(
     async with open_directory(settings, database) as people:
         kinds = kinds_of(settings, place)
         tables = _tables_of(settings, kinds)
-        channels = channels_of(kinds, tables, people.neighbours)
+        channels = channels_of(kinds, tables, people.neighbours, provider_policy(settings))
         receipts = Receipts(database, channels, database.clock)
         if sends:
             with suppress(*PASSING):  # maintenance does it again

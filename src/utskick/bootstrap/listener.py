@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 from contextlib import nullcontext
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
+import structlog
 import uvicorn
 
 from utskick.bootstrap.simulation import in_sandbox
+from utskick.bootstrap.transport import check_api, is_loopback
 from utskick.domain.errors import SettingsFault
 from utskick.http import app as api
 from utskick.http.context import ApiContext
+from utskick.http.wire.connections import ConnectionLimits
 from utskick.http.wire.protocol import HttpConnection
 from utskick.sandbox.addresses import HOST
 from utskick.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: Files of the process beside its connections: database, providers, listeners, logs.
+OWN_FILES: Final = 512
 
 
 class StopSignal(asyncio.Event):
@@ -59,27 +69,43 @@ class HttpServer(uvicorn.Server):
         return nullcontext()
 
 
-def server_of(settings: Settings, service: ApiContext) -> HttpServer:
+def limits_of(settings: Settings) -> ConnectionLimits:
+    """Return the limits of connections, as many as the process may have files open.
+
+    Raises its soft limit of open files as far as the hard one allows. Without a file for a new
+    connection, the process would accept none at all.
+    """
+    wanted = settings.http.connections + OWN_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < wanted:
+            most = max(soft - OWN_FILES, soft // 2)
+            log.warning(
+                "few-open-files", limit=soft, connections=most, setting=settings.http.connections
+            )
+            return ConnectionLimits(most, min(settings.http.connections_per_address, most // 2))
+    return ConnectionLimits(settings.http.connections, settings.http.connections_per_address)
+
+
+def server_of(settings: Settings, service: ApiContext, limits: ConnectionLimits) -> HttpServer:
     """Build the HTTP server of the API."""
     return HttpServer(
         uvicorn.Config(
             api.build(service),
             loop="none",
-            http=HttpConnection,
+            http=partial(HttpConnection, limits=limits),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # uvicorn would take any header's word from this machine
             backlog=2048,
             timeout_graceful_shutdown=int(settings.worker.grace) + 1,
         )
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether the address is reachable only from this machine."""
-    return host in (HOST, "localhost", "::1")
 
 
 def check_host(settings: Settings) -> None:
@@ -102,6 +128,7 @@ def check_host(settings: Settings) -> None:
 def listen(settings: Settings) -> socket.socket:
     """Open the listening socket. Raises ``SettingsFault``."""
     check_host(settings)
+    check_api(settings)
     host, port = settings.http.host, settings.http.port
     try:
         listener = socket.create_server(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,10 @@ from utskick.auth import setup as access
 from utskick.auth.sandbox_client import SandboxClient
 from utskick.auth.settings import AuthSection
 from utskick.bootstrap import channels as channel_setup
-from utskick.bootstrap.listener import listen, server_of, stop_signal, stop_wanted
+from utskick.bootstrap.listener import limits_of, listen, server_of, stop_signal, stop_wanted
 from utskick.bootstrap.simulation import check_simulated, in_sandbox
-from utskick.bootstrap.worker import collect_rarely, worker_of, working
+from utskick.bootstrap.transport import check_database_link
+from utskick.bootstrap.worker import collect_rarely, syslog_of, worker_of, working
 from utskick.channels.registry import CHANNELS, TYPES
 from utskick.directory.settings import DirectorySection
 from utskick.domain.clock import utc_now
@@ -33,6 +34,8 @@ from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
 from utskick.http.context import ApiContext, Publisher
 from utskick.http.operation import Operation
+from utskick.http.wire.forwarded import TrustedProxies
+from utskick.http.wire.memory import MemoryBudget
 from utskick.outgoing.webhooks import WebhookClient
 from utskick.sandbox.addresses import SandboxAddresses
 from utskick.sandbox.server import NOTICE, SandboxServer, create_files
@@ -86,6 +89,8 @@ async def opened(settings: Settings, guard: RestoreGuard | None = None) -> Async
     ``guard``: for processes that accept or send messages; those also wait for locks no longer than
     ``http.database_timeout``.
     """
+    if guard is not None:
+        check_database_link(settings)
     embedded: Embedded | None = None
     tasks: list[asyncio.Task[None]] = []
     if settings.database.url is None:
@@ -194,6 +199,7 @@ class _Parts:
     progress: Progress
     history: History
     health: BoundedHealth
+    memory: MemoryBudget
     api_url: str
 
 
@@ -237,16 +243,27 @@ async def _context(stack: AsyncExitStack, settings: Settings, p: _Parts) -> ApiC
         default_municipality=settings.default_municipality,
         sync_wait=settings.http.sync_wait,
         rate=settings.http.rate,
+        proxies=TrustedProxies(settings.http.trusted_proxies, settings.http.forwarded_header),
         publisher=_publisher(settings, p.api_url),
         notice=NOTICE if in_sandbox(settings) else None,
         ready=p.health.look,
+        memory=p.memory,
     )
+
+
+def _health(
+    database: Database, readiness: Readiness, parts: dict[str, Callable[[], dict[str, Any] | None]]
+) -> BoundedHealth:
+    parts = {"clock": database.clock.health, **parts}
+    return BoundedHealth(readiness.look, StorageProbe(database), parts)
 
 
 def _publisher(settings: Settings, api_url: str) -> Publisher:
     http = settings.http
     url = (http.public_url or settings.section("auth").issuer or api_url).rstrip("/")
-    return Publisher(url, http.contact_name, http.contact_url, http.contact_email, http.terms)
+    return Publisher(
+        url, http.contact_name, http.contact_url, http.contact_email, http.terms, http.docs
+    )
 
 
 @asynccontextmanager
@@ -275,21 +292,22 @@ async def serving(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
         parts = []
         if checks is not None:
             worker = worker_of(settings, database, channels, webhooks, checks)
-            parts.append(await stack.enter_async_context(working(worker)))
-        health = BoundedHealth(
-            Readiness(database, channels, checks, database.clock).look,
-            StorageProbe(database),
-            {"clock": database.clock.health, "restore": guard.health},
-        )
+            parts.append(
+                await stack.enter_async_context(working(worker, syslog_of(settings, database)))
+            )
+        limits, memory = limits_of(settings), MemoryBudget(settings.http.memory)
+        readiness = Readiness(database, channels, checks, database.clock)
+        limited = {"connections": limits.health, "memory": memory.health}
+        health = _health(database, readiness, {"restore": guard.health, **limited})
         history = History(database)
         progress = Progress(history, settings.http.streams)
         client_file = await _sandbox_client(settings, database)
         service = await _context(
             stack,
             settings,
-            _Parts(database, setup, webhooks, progress, history, health, api_url),
+            _Parts(database, setup, webhooks, progress, history, health, memory, api_url),
         )
-        server = server_of(settings, service)
+        server = server_of(settings, service, limits)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         collect_rarely()
         try:
@@ -333,7 +351,7 @@ async def work(settings: Settings) -> bool:
             collect_rarely()
             checks = ProviderChecks(setup.channels, database.clock)
             worker = worker_of(settings, database, setup.channels, webhooks, checks)
-            async with working(worker) as running:
+            async with working(worker, syslog_of(settings, database)) as running:
                 await stop_wanted(running, signalled=signalled)
     return signalled.interrupted
 

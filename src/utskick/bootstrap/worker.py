@@ -7,14 +7,18 @@ import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from utskick.bootstrap import channels as channel_setup
 from utskick.channels.registry import CHANNELS
 from utskick.domain.channel import Channel
 from utskick.domain.errors import SettingsFault
+from utskick.engine.audit_syslog import AuditSyslog
 from utskick.engine.provider_checks import ProviderChecks
 from utskick.engine.retry import Policy
 from utskick.engine.worker import Worker, WorkerOptions
+from utskick.outgoing import syslog
+from utskick.outgoing.syslog import SyslogServer
 from utskick.outgoing.webhooks import WebhookClient
 from utskick.settings import Settings
 from utskick.store.database import Database
@@ -57,14 +61,38 @@ def worker_of(
     )
 
 
+def syslog_of(settings: Settings, database: Database) -> AuditSyslog | None:
+    """Build the delivery of the audit log, None where it is delivered nowhere."""
+    section = settings.audit
+    if section.syslog_host is None:
+        return None
+    server = SyslogServer(
+        section.syslog_host,
+        section.syslog_port,
+        section.syslog_ca_file,
+        section.syslog_certificate_file,
+        section.syslog_key_file,
+    )
+    return AuditSyslog(database, partial(syslog.deliver, server), syslog.message, database.clock)
+
+
 @asynccontextmanager
-async def working(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
-    """Run the worker in a task, and stop it gracefully on leaving."""
+async def working(
+    worker: Worker, delivery: AuditSyslog | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Run the worker in a task, and stop it gracefully on leaving.
+
+    ``delivery``: of the audit log, which runs beside it.
+    """
     task = asyncio.create_task(worker.run())
+    beside = [asyncio.create_task(delivery.run())] if delivery is not None else []
     try:
         yield task
     finally:
+        for each in beside:
+            each.cancel()
         worker.stop()
+        await asyncio.gather(*beside, return_exceptions=True)
         await task
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
 
 import orjson
 import typer
+from asyncpg import UndefinedTableError
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,11 +19,13 @@ from utskick.cli import console
 from utskick.cli.client import ORIGIN
 from utskick.cli.options import Config, Municipality
 from utskick.domain.audit import Action, AuditEntry, ChainLink
+from utskick.domain.audit_heads import ExportFault, verify_export
 from utskick.domain.clock import swedish, utc_now
 from utskick.domain.errors import Unreadable
 from utskick.domain.message import Caller
 from utskick.settings import Settings
 from utskick.store.administration.audit import Audit, Verified
+from utskick.store.administration.audit_heads import AuditHeads, AuditKeys, exported
 from utskick.store.database import Database, answering
 
 audit = typer.Typer(no_args_is_help=True, help="List and verify the audit trail.")
@@ -37,29 +42,72 @@ def verify(
     municipality: Annotated[str | None, typer.Option(help="Verify this municipality only.")] = None,
     config: Config = None,
 ) -> None:
-    """Verify the hash chain of the audit trail, for every municipality.
+    """Verify the hash chain of the audit trail, for every municipality that is served.
 
-    Reports the first link that does not match. The exit status is 1 if a chain is broken.
+    Reports the first link that does not match, a head that was signed on an earlier day and is no
+    longer in the chain, and a trail that is empty or missing. The exit status is then 1.
     """
     settings = bootstrap.read_settings(config)
     found = asyncio.run(_verified(settings, municipality, _link(expect)))
     table = _table("municipality", "links", "not yet linked", "head, to be recorded elsewhere", "")
-    for name, result in found.items():
-        verdict = (
-            "[green]intact[/]"
-            if result.broken is None
-            else f"[bold red]broken at {result.broken.number}: {escape(result.broken.what)}[/]"
-        )
+    for name, (result, finding) in found.items():
         table.add_row(
             name,
             str(result.head.number),
             str(result.waiting),
             f"{result.head.number}:{result.head.digest.hex()}",
-            verdict,
+            "[green]intact[/]" if finding is None else f"[bold red]{escape(finding)}[/]",
         )
     console.stdout.print(table)
-    if any(result.broken for result in found.values()):
+    if any(finding is not None for _, finding in found.values()):
         raise typer.Exit(1)
+
+
+@audit.command()
+def key(config: Config = None) -> None:
+    """Print the public keys that verify signed heads and exports; keep them elsewhere."""
+    for name, public in asyncio.run(_keys(bootstrap.read_settings(config))).items():
+        console.print_line(f"{name} {public.hex()}")
+
+
+@audit.command()
+def export(
+    municipality: Municipality = "2281",
+    after: Annotated[int, typer.Option(min=0, help="Export the entries after this link.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="File; default: standard output.")] = None,
+    config: Config = None,
+) -> None:
+    """Export the audit trail of a municipality as signed JSON lines."""
+    settings = bootstrap.read_settings(config)
+    if output is None:
+        asyncio.run(_export(settings, municipality, after, sys.stdout.buffer))
+        return
+    with output.open("xb") as file:
+        asyncio.run(_export(settings, municipality, after, file))
+
+
+@audit.command("verify-export")
+def verify_file(
+    file: Annotated[Path, typer.Argument(help="File of `utskick audit export`.")],
+    key: Annotated[str, typer.Option(help="Public key, as printed by `utskick audit key`.")],
+) -> None:
+    """Verify an exported audit trail; needs neither database nor settings."""
+    try:
+        public = bytes.fromhex(key.split()[-1] if key.split() else "")
+        with file.open("rb") as lines:
+            found = verify_export(lines, public)
+    except ValueError:
+        raise Unreadable("--key must be a public key as `utskick audit key` prints it") from None
+    except OSError as fault:
+        raise Unreadable(f"{file} cannot be read: {fault.strerror}") from None
+    except ExportFault as fault:
+        console.print_line(f"not valid: {fault}")
+        raise typer.Exit(1) from None
+    console.print_line(
+        f"valid: {found.municipality_id}, entries {found.first.number + 1} to {found.last.number},"
+        f" {found.heads} signed heads, key {found.key}, head"
+        f" {found.last.number}:{found.last.digest.hex()}"
+    )
 
 
 @audit.command("list")
@@ -110,11 +158,55 @@ def _table(*names: str) -> Table:
 
 async def _verified(
     settings: Settings, municipality: str | None, expected: ChainLink | None
-) -> dict[str, Verified]:
+) -> dict[str, tuple[Verified, str | None]]:
+    """Return the result of each municipality, and what is wrong with its trail."""
     async with bootstrap.opened(settings) as database, answering():
-        trail = Audit(database)
-        names = [municipality] if municipality else await trail.municipalities()
-        return {name: await trail.verify(name, expected) for name in names}
+        trail, heads = Audit(database), AuditHeads(database)
+        try:
+            names = (
+                [municipality]
+                if municipality
+                else sorted({*settings.municipalities, *await trail.municipalities()})
+            )
+            results = {name: await trail.verify(name, expected) for name in names}
+            return {
+                name: (result, await _finding(result, name, trail, heads))
+                for name, result in results.items()
+            }
+        except UndefinedTableError as fault:
+            raise Unreadable(f"the audit trail is missing: {fault}") from None
+
+
+async def _finding(
+    result: Verified, municipality_id: str, trail: Audit, heads: AuditHeads
+) -> str | None:
+    """Return what is wrong with a trail, None where it is intact."""
+    if result.broken is not None:
+        return f"broken at {result.broken.number}: {result.broken.what}"
+    if (forged := await heads.forged(municipality_id)) is not None:
+        return f"the head of {forged.day} has no valid signature"
+    for head in await heads.of(municipality_id):
+        if (await trail.digest(municipality_id, head.link.number)) != head.link.digest:
+            return (
+                f"the head that was signed on {head.day} ({head.link.number}:"
+                f"{head.link.digest.hex()}) is not in the chain: it was cut off or written anew"
+            )
+    if result.head.number == 0 and result.waiting == 0:
+        return "empty: no call has been recorded yet, or all of it was removed"
+    return None
+
+
+async def _keys(settings: Settings) -> dict[str, bytes]:
+    async with bootstrap.opened(settings) as database, answering():
+        await AuditKeys(database).signing()
+        return await AuditKeys(database).public()
+
+
+async def _export(settings: Settings, municipality: str, after: int, file: BinaryIO) -> None:
+    async with bootstrap.opened(settings) as database, answering():
+        await Audit(database).link()
+        async for line in exported(database, municipality, after):
+            file.write(line)
 
 
 async def _list_entries(

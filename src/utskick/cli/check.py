@@ -17,6 +17,7 @@ from utskick.bootstrap.simulation import (
     real_accounts,
     simulates_all,
 )
+from utskick.bootstrap.transport import database_link, open_api
 from utskick.channels.registry import SPOKEN
 from utskick.cli.check_auth import check_auth
 from utskick.cli.check_result import SECONDS, CheckResult, Grade
@@ -56,12 +57,26 @@ async def run_checks(config: Path | None) -> list[CheckResult]:
         except UNUSABLE as fault:
             results.append(unusable_result(fault))
     configuration = channel_setup.configuration_of(settings, rows)
-    results.append(_check_sandbox(settings))
+    results += [_check_link(settings), _check_sandbox(settings)]
     for name in SPOKEN:
         results += await _check_channel(name, settings, configuration)
     results += await _check_directory(settings)
     results.append(_check_sender_domains(settings, configuration))
     return results
+
+
+def _check_link(settings: Settings) -> CheckResult:
+    """Check that nothing crosses the network in the open."""
+    faults = [fault for fault in (database_link(settings), open_api(settings)) if fault is not None]
+    if not faults:
+        return CheckResult("encryption", Grade.OK, "nothing leaves this machine unprotected")
+    return CheckResult(
+        "encryption",
+        Grade.WARNING,
+        "; ".join(faults),
+        "`utskick serve` refuses to start like this unless database.insecure or http.insecure "
+        "allows it",
+    )
 
 
 def _check_sandbox(settings: Settings) -> CheckResult:
@@ -97,7 +112,9 @@ async def _check_channel(
 ) -> list[CheckResult]:
     """Check the provider accounts of a channel, including those of organisational units."""
     try:
-        channel = channel_setup.channel_of(name, configuration, EMPTY_DIRECTORY)
+        channel = channel_setup.channel_of(
+            name, configuration, EMPTY_DIRECTORY, channel_setup.provider_policy(settings)
+        )
     except (UtskickError, OSError) as fault:
         return [CheckResult(name, Grade.FAULT, str(fault), f"correct [{name}]")]
     results = await _check_accounts(channel)

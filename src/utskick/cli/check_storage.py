@@ -12,6 +12,7 @@ from typing import Any, Final
 import asyncpg
 
 from utskick import bootstrap
+from utskick.cli.check_audit import audit_state
 from utskick.cli.check_result import SECONDS, CheckResult, Grade
 from utskick.domain.errors import DatabaseFault, SettingsFault
 from utskick.settings import Settings
@@ -39,7 +40,7 @@ async def check_database(
             schema,
             inspection,
         ):
-            yield [schema], inspection
+            yield schema, inspection
         return
     folder = settings.data.folder.absolute()
     if (result := _why_absent(folder)) is not None:
@@ -63,7 +64,7 @@ async def check_database(
             )
             return
         schema, inspection = await stack.enter_async_context(_check_schema(url, embedded=True))
-        yield [_check_disk_space(folder), schema], inspection
+        yield [_check_disk_space(folder), *schema], inspection
 
 
 def _why_absent(folder: Path) -> CheckResult | None:
@@ -200,15 +201,17 @@ def _check_disk_space(folder: Path) -> CheckResult:
 @asynccontextmanager
 async def _check_schema(
     url: str, *, embedded: bool
-) -> AsyncIterator[tuple[CheckResult, DatabaseInspection | None]]:
+) -> AsyncIterator[tuple[list[CheckResult], DatabaseInspection | None]]:
     try:
         connection = await asyncpg.connect(url, timeout=SECONDS, command_timeout=SECONDS)
     except UNUSABLE as fault:
-        yield unusable_result(fault), None
+        yield [unusable_result(fault)], None
         return
     try:
         result = await _check_versions(connection, embedded=embedded)
-        yield result, DatabaseInspection(connection) if result.grade is Grade.OK else None
+        usable = result.grade is Grade.OK
+        results = [result, await audit_state(connection)] if usable else [result]
+        yield results, DatabaseInspection(connection) if usable else None
     finally:
         await connection.close(timeout=SECONDS)
 

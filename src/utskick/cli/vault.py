@@ -17,7 +17,7 @@ from utskick.cli.options import Config
 from utskick.domain.errors import NotAllowedHere, Unreadable
 from utskick.domain.month import Month, parse_month
 from utskick.settings import Settings
-from utskick.store.crypto.key_rows import INDEX, KeyRow
+from utskick.store.crypto.key_rows import CALLERS, INDEX, KeyRow
 from utskick.store.crypto.master_key import new_key
 from utskick.store.database import answering
 from utskick.store.retention.key_destruction import KeyDestruction
@@ -85,6 +85,8 @@ def _key_name(period: str) -> str:
         if period == INDEX
         else period
         if parse_month(period)
+        else f"users and addresses in the audit log, {period.removeprefix(CALLERS)}"
+        if period.startswith(CALLERS)
         else "directory and long-lived secrets"
     )
 
@@ -142,22 +144,30 @@ def destroy(
     found = parse_month(month)
     if found is None:
         raise Unreadable("--month must be a month such as 2026-01")
-    asyncio.run(_destroy(bootstrap.read_settings(config), municipality, found, confirm=not yes))
+    settings = bootstrap.read_settings(config)
+    switched = asyncio.run(_destroy(settings, municipality, found, confirm=not yes))
     console.print_line(
         f"The key of {month} is destroyed. Running processes discard it within a minute."
     )
     console.print_line(
-        "A backup of the tables vault_keys and vault_wraps still contains the key: delete such "
-        "backups,"
+        "Backups of the tables vault_keys and vault_wraps from before, base backups, archived WAL "
+        "segments and snapshots of the disk still hold the key: with vault.key, they can read the "
+        "month."
     )
     console.print_line(
-        "or rotate vault.key and delete the old master key (docs/how-to/rotate-keys.md)."
+        "Delete them, or rotate vault.key and delete the old master key "
+        "(docs/how-to/rotate-keys.md)."
     )
+    if not switched:
+        console.print_line(
+            "This login may neither switch the WAL nor checkpoint: let an administrator run "
+            "SELECT pg_switch_wal(); CHECKPOINT;"
+        )
 
 
 async def _destroy(
     settings: Settings, municipality_id: str, month: Month, *, confirm: bool
-) -> None:
+) -> bool:
     async with bootstrap.opened(settings) as database, answering():
         destruction = KeyDestruction(database, municipality_id, month)
         count = await destruction.check(database.clock())
@@ -170,3 +180,4 @@ async def _destroy(
             console.confirmed("Destroy the key?")
         if not await destruction.carry_out(login(), database.clock()):
             raise NotAllowedHere("the key has been destroyed by somebody else meanwhile")
+        return destruction.switched

@@ -11,11 +11,15 @@ from pydantic import BaseModel
 
 from utskick.domain.errors import Violation
 from utskick.outgoing.address_guard import AddressPolicy, AddressRefused, is_this_machine
+from utskick.outgoing.settings_types import PeerSection
 
 #: Names of members that hold addresses of peers (tests/configuration compares them with the
 #: channels).
-ADDRESSES: Final = frozenset({"url", "token_url", "login_url", "origins"})
+ADDRESSES: Final = frozenset({"url", "token_url", "token_uri", "login_url", "origins"})
 HOSTS: Final = frozenset({"host", "hosts"})
+#: Lists of hosts that may hold patterns (``*.example.com``, ``*``), whose hosts are checked when
+#: they are called.
+_PATTERNS: Final = "hosts"
 #: Shown to citizens, but never called.
 _NEVER_CALLED: Final = "support_info"
 
@@ -36,14 +40,21 @@ def files(value: Any, place: str) -> list[Violation]:
 async def unreachable(value: Any, place: str, reach: AddressPolicy) -> list[Violation]:
     """Return violations for addresses that may not be called; names are resolved."""
     faults = []
-    for where, name, text in _walk(value, place):
-        if not isinstance(text, str) or "*" in text or name not in ADDRESSES | HOSTS:
+    for where, name, text in _addresses(value, place):
+        if name == _PATTERNS and _is_pattern(text):
             continue
         try:
-            await reach.check_name(reach.read(text if name in ADDRESSES else f"https://{text}"))
+            if name in HOSTS and ":" not in text:
+                await reach.check_host(text)
+            else:
+                await reach.check_name(reach.read(text if name in ADDRESSES else f"https://{text}"))
         except AddressRefused as refusal:
             faults.append(Violation(where, str(refusal)))
     return faults
+
+
+def _is_pattern(text: str) -> bool:
+    return text == "*" or (text.startswith("*.") and "*" not in text[1:])
 
 
 def elsewhere(value: Any, place: str) -> str | None:
@@ -51,18 +62,15 @@ def elsewhere(value: Any, place: str) -> str | None:
 
     Names are not resolved.
     """
-    for where, name, text in _walk(value, place, whole=True):
-        if isinstance(text, str) and name in ADDRESSES | HOSTS and not _is_here(text):
+    for where, _, text in _addresses(value, place, whole=True):
+        if not _is_here(text):
             return where
     return None
 
 
 def has_address(value: Any) -> bool:
     """Return whether an account names a peer, including by default."""
-    return any(
-        isinstance(text, str) and name in ADDRESSES | HOSTS
-        for _, name, text in _walk(value, "", whole=True)
-    )
+    return any(True for _ in _addresses(value, "", whole=True))
 
 
 def _is_here(text: str) -> bool:
@@ -70,6 +78,13 @@ def _is_here(text: str) -> bool:
         return is_this_machine(urlsplit(text if "://" in text else f"//{text}").hostname or "")
     except ValueError:
         return False
+
+
+def _addresses(value: Any, place: str, *, whole: bool = False) -> Iterator[tuple[str, str, str]]:
+    """Iterate over all addresses and hosts of peers: place, name of the member, and text."""
+    for where, name, text in _walk(value, place, whole=whole):
+        if isinstance(text, str) and name in ADDRESSES | HOSTS:
+            yield where, name, text
 
 
 def _walk(
@@ -83,6 +98,9 @@ def _walk(
         for member in type(value).model_fields:
             if (whole or member in value.model_fields_set) and member != _NEVER_CALLED:
                 yield from _walk(getattr(value, member), f"{place}.{member}", member, whole=whole)
+        if isinstance(value, PeerSection):
+            for where, address in value.further_addresses().items():
+                yield f"{place}.{where}", where.rpartition(".")[2], address
     elif isinstance(value, dict):
         for key, each in value.items():
             yield from _walk(each, f"{place}.{key}", name, whole=whole)

@@ -170,10 +170,12 @@ class Changes:
                 value = {name.partition("@")[0]: account for name, account in value.items()}
             violations += api_restrictions.files(value, member)
             if member == ACCOUNTS and not violations:
-                violations += await api_restrictions.unreachable(value, member, self._reach)
                 place = api_restrictions.elsewhere(value, member) if here else None
-                if not violations and place is not None:
-                    violations.append(Violation(place, api_restrictions.ELSEWHERE))
+                violations += (
+                    [Violation(place, api_restrictions.ELSEWHERE)]
+                    if place is not None
+                    else await api_restrictions.unreachable(value, member, self._reach)
+                )
         if not violations:
             broken = await asyncio.to_thread(
                 _broken_by, configuration, setting.section, setting.unit

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from utskick.configuration.inheritance import Configuration, Path
+from utskick.configuration.inheritance import Configuration, Effective, Path
 from utskick.domain.attachment import Attachment
 from utskick.domain.batch_policy import BatchPolicy
 from utskick.domain.channel import (
@@ -39,8 +39,9 @@ from utskick.domain.validators import told
 
 log = structlog.get_logger(__name__)
 
-#: Makes a channel from a section's members. Raises ``ValidationError`` and ``UtskickError``.
-Make = Callable[[Mapping[str, Any]], Channel]
+#: Makes a channel from the members of a section; those whose accounts were set over the API are
+#: restricted. Raises ``ValidationError`` and ``UtskickError``.
+Make = Callable[[Effective], Channel]
 
 _BROKEN: Final = Misconfigured(
     Reason("configuration-broken", "the unit's configuration is not valid; nothing was sent"),
@@ -61,6 +62,7 @@ class _Instance:
 
     channel: Channel
     value: Mapping[str, Any]
+    restricted: bool = False
     busy: int = 0
     retired: bool = False
     names: frozenset[str] = field(init=False)
@@ -179,17 +181,18 @@ class ChannelProxy:
         self, configuration: Configuration, path: Path, old: _Instance | None = None
     ) -> _Instance | None:
         try:
-            value = configuration.usable(self.name, path)
-            if old is not None and old.value == value:
+            effective = configuration.usable(self.name, path)
+            value, restricted = effective.value, effective.restricted
+            if old is not None and (old.value, old.restricted) == (value, restricted):
                 return old
-            channel = self._make(value)
+            channel = self._make(effective)
         except (ConfigurationBroken, ValidationError, UtskickError, OSError, ValueError) as fault:
             unit, redacted = path[-1].label, _redacted(fault)
             log.error("configuration-broken", channel=self.name, unit=unit, fault=redacted)
             return None
         if self._keep is not None:
             channel.report_to(self._keep)
-        return _Instance(channel, value)
+        return _Instance(channel, value, restricted)
 
     def _at(self, unit: Unit) -> _UnitChannels:
         # Read in this order: a large request is planned in a thread, concurrently with adopt().

@@ -59,6 +59,12 @@ class Effective:
     value: Mapping[str, Any]
     sources: Mapping[str, UnitSetting]
 
+    @property
+    def restricted(self) -> bool:
+        """Whether the accounts were set over the API, and may not call any address."""
+        source = self.sources.get(ACCOUNTS)
+        return source is not None and not source.in_settings
+
 
 class Configuration:
     """The complete configuration, immutable; a change makes a new one.
@@ -149,19 +155,18 @@ class Configuration:
                 sources.update(dict.fromkeys(setting.value, setting))
         return Effective(value, sources)
 
-    def usable(self, section: str, path: Path) -> Mapping[str, Any]:
-        """Return the effective value if it may be used here.
+    def usable(self, section: str, path: Path) -> Effective:
+        """Return the effective configuration if it may be used here.
 
         Raises ``ConfigurationBroken``, and in some cases ``ValidationError``.
         """
         effective, kind = self.effective(section, path), self.kinds[section]
-        source = effective.sources.get(ACCOUNTS)
-        if kind.here and source is not None and not source.in_settings:
+        if kind.here and effective.restricted:
             model = kind.model.model_validate(dict(effective.value))
             place = api_restrictions.elsewhere(getattr(model, ACCOUNTS), ACCOUNTS)
             if place is not None:
                 raise ConfigurationBroken(f"{place} {api_restrictions.ELSEWHERE}")
-        return effective.value
+        return effective
 
     def model(self, section: str, path: Path) -> BaseModel:
         """Validate the effective value. Raises ``ConfigurationBroken``, ``ValidationError``."""

@@ -22,6 +22,9 @@ class Action(StrEnum):
 
     SEND = "send"
     READ_HISTORY = "read-history"
+    READ_FEED = "read-feed"
+    READ_CONFIGURATION = "read-configuration"
+    READ_AUDIT = "read-audit"
     RESOLVE = "resolve"
     CONFIGURE = "configure"
     CHANGE_DIRECTORY = "change-directory"
@@ -29,6 +32,8 @@ class Action(StrEnum):
     ERASE = "erase"
     HOLD = "hold"
     REFUSED = "refused"
+    NOT_FOUND = "not-found"
+    TOKEN = "token"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class AuditEntry:
     """One line of the audit log.
 
     ``subject``: what the action concerns, as ids and codes, never a name, number, address or text.
-    ``caller``: who acted, and from where.
+    ``caller``: who acted, and from where. ``who``: its user and address, sealed to be stored.
 
     Store methods that change something for a request take the entry as ``change`` and insert it in
     the transaction that makes the change; it also says the municipality and the time.
@@ -46,6 +51,7 @@ class AuditEntry:
     caller: Caller
     at: datetime
     subject: Mapping[str, Any]
+    who: bytes | None = None
 
     @property
     def municipality_id(self) -> str:
@@ -77,12 +83,20 @@ def linked(before: ChainLink, entry: Mapping[str, Any]) -> ChainLink:
 
 
 def canonical(entry: Mapping[str, Any]) -> bytes:
-    """Return the canonical form of an entry: members in order, times in UTC to the microsecond."""
-    plain = {name: _plain(value) for name, value in entry.items()}
+    """Return the canonical form of an entry.
+
+    Members in order, times in UTC to the microsecond, bytes in hexadecimal. An entry without
+    ``who`` has the form from before there was one.
+    """
+    plain = {
+        name: _plain(value) for name, value in entry.items() if name != "who" or value is not None
+    }
     return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
     return (
         value.astimezone(UTC).isoformat(timespec="microseconds")
         if isinstance(value, datetime)

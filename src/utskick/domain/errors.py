@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,28 @@ class UtskickError(Exception):
         self.members = members
 
 
+#: Violations of a request that are reported one by one.
+MOST_TOLD: Final = 100
+
+
+def told_of_rest(more: int) -> str:
+    """Return the message in place of the violations that are not reported one by one."""
+    return f"… and {more:,} more".replace(",", " ")
+
+
 class Invalid(UtskickError):
     """The request is well-formed, but one or more fields break a rule; nothing was stored."""
 
     code, status, title = "constraint-violation", 400, "Constraint Violation"
 
-    def __init__(self, violations: list[Violation]) -> None:
+    def __init__(self, violations: list[Violation], more: int = 0) -> None:
+        """Report at most ``MOST_TOLD``. ``more``: those that were counted only."""
         super().__init__("; ".join(f"{v.field} {v.message}" for v in violations[:10]))
-        self.violations = violations
+        more += len(violations[MOST_TOLD:])
+        self.violations = violations[:MOST_TOLD]
+        if more:
+            place = self.violations[-1].field.partition("[")[0]
+            self.violations.append(Violation(place, told_of_rest(more)))
 
 
 class Unreadable(UtskickError):
@@ -190,6 +204,12 @@ class TooManyStreams(UtskickError):
     """The process serves as many live progress streams as it may; retry after Retry-After."""
 
     code, status, title = "too-many-streams", 503, "Service Unavailable"
+
+
+class Overloaded(UtskickError):
+    """The process holds as many bodies and answers as it may; retry after Retry-After."""
+
+    code, status, title = "overloaded", 503, "Service Unavailable"
 
 
 class SettingsFault(UtskickError):

@@ -30,10 +30,14 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An ``Idempotency-Key`` with the digest of path and body that it was used for."""
+    """An ``Idempotency-Key`` with the digest of path and body that it was used for.
+
+    ``client``: whose token the request had, "" without one; each client has keys of its own.
+    """
 
     text: str
     digest: bytes
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)

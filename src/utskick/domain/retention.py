@@ -15,6 +15,8 @@ from utskick.domain.unit import Unit
 
 #: The rule for every type that has none of its own.
 OTHERS: Final = "*"
+#: Users and addresses in the audit log, which no rule for all others covers.
+AUDIT: Final = "AUDIT"
 #: The longest time: a hundred years.
 MOST_DAYS: Final = 36_500
 

@@ -27,7 +27,14 @@ from utskick.domain import email_address
 from utskick.domain.characters import composed, folded, without_invisible
 from utskick.domain.clock import NotAMoment, read_moment
 from utskick.domain.email_address import WELL_FORMED, is_email
-from utskick.domain.errors import Invalid, Unreadable, UtskickError, Violation
+from utskick.domain.errors import (
+    MOST_TOLD,
+    Invalid,
+    Unreadable,
+    UtskickError,
+    Violation,
+    told_of_rest,
+)
 from utskick.domain.ids import parse_id
 from utskick.domain.phone_number import NotANumber, canonical, is_msisdn, read_number
 
@@ -267,11 +274,16 @@ def told(fault: ValidationError) -> list[str]:
 def refusal(fault: ValidationError, model: type[BaseModel]) -> UtskickError:
     """Return the error to answer with.
 
-    ``Unreadable`` where the form is wrong, else ``Invalid`` with every violation.
+    ``Unreadable`` where the form is wrong, else ``Invalid``.
     """
+    return refusal_of(fault.errors(include_url=False), model)
+
+
+def refusal_of(errors: Iterable[Any], model: type[BaseModel], more: int = 0) -> UtskickError:
+    """Return the error for faults as pydantic reports them. ``more``: those only counted."""
     found: list[Violation] = []
     unreadable: list[Violation] = []
-    for error in fault.errors(include_url=False):
+    for error in errors:
         where = error["loc"]
         if error["type"] == "violation":
             found.extend(Violation(path_of(where), message) for message in error["ctx"]["messages"])
@@ -284,10 +296,12 @@ def refusal(fault: ValidationError, model: type[BaseModel]) -> UtskickError:
     if unreadable:
         reasons = [
             {"field": v.field, "message": v.message} if v.field else {"message": v.message}
-            for v in unreadable
+            for v in unreadable[:MOST_TOLD]
         ]
+        if more := more + len(unreadable[MOST_TOLD:]):
+            reasons.append({"message": told_of_rest(more)})
         return Unreadable("Failed to read request", reasons=reasons)
-    return Invalid(found)
+    return Invalid(found, more)
 
 
 def path_of(where: Iterable[str | int]) -> str:

@@ -18,12 +18,14 @@ from utskick.engine.provider_checks import Health
 from utskick.engine.receipts import Receipts
 from utskick.engine.retention import RetentionRound
 from utskick.store.administration.audit import Audit
+from utskick.store.administration.audit_heads import AuditHeads
 from utskick.store.administration.maintenance import MaintenanceRows
 from utskick.store.database import Database
 from utskick.store.events.transaction_numbers import Numbering
 from utskick.store.history.statistics import Tallies
 from utskick.store.messages.idempotency import IdempotencyKeys
 from utskick.store.messages.inbound import InboundRows
+from utskick.store.retention.callers import CallerRetention
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +57,8 @@ class Maintenance:
         self._tallies = Tallies(database)
         self._retention = RetentionRound(database, retention, clock)
         self._audit = Audit(database)
+        self._callers = CallerRetention(database, retention)
+        self._heads = AuditHeads(database)
         self._inbound = InboundRows(database)
         self._receipts = receipts
         self._limits = limits
@@ -73,6 +77,7 @@ class Maintenance:
         await self._receipts.sweep(_RECEIPTS_WAIT, _RECEIPTS_GIVE_UP)
         await self._tallies.keep_up()
         await self._audit.link()
+        await self._heads.sign(now)
         if self._rounds % 12 == 0:
             await self._keys.forget(now)
             await self._inbound.complete(now)
@@ -80,6 +85,7 @@ class Maintenance:
             await self._rewrap()
         if self._rounds % 60 == 30:
             await self._rescue()
+            await self._callers.step(now)
             await self._numbering.mend()
         self._rounds += 1
         await self._retention.round()

@@ -32,7 +32,7 @@ def build(service: ApiContext) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RequestMiddleware, proxies=service.proxies, memory=service.memory)
     routes = Routes(app, service)
     for operations in (
         messages,

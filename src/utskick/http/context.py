@@ -18,6 +18,8 @@ from utskick.engine.intake import Intake
 from utskick.engine.receipts import Receipts
 from utskick.engine.sync_wait import SyncWaiters
 from utskick.http.audit.denials import DenialLog
+from utskick.http.wire.forwarded import TrustedProxies
+from utskick.http.wire.memory import MemoryBudget
 from utskick.outgoing.address_guard import AddressPolicy
 from utskick.outgoing.webhooks import WebhookClient
 from utskick.store.administration.circuits import Circuits
@@ -31,13 +33,17 @@ from utskick.store.messages.withdrawals import Withdrawals
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Who publishes the API. ``url``: its public address, without a slash at the end."""
+    """Who publishes the API. ``url``: its public address, without a slash at the end.
+
+    ``docs``: whether its description is served.
+    """
 
     url: str
     contact_name: str
     contact_url: str | None = None
     contact_email: str | None = None
     terms: str | None = None
+    docs: bool = True
 
     def info(self) -> dict[str, Any]:
         """Build contact and terms of the ``info`` object of OpenAPI."""
@@ -56,8 +62,8 @@ class ApiContext:
     ``retention``: the rules of the settings. ``reach``: addresses at which providers may be
     configured over the API.
 
-    ``notice``: a warning at the head of the API description (that the sandbox is on). ``ready``:
-    the state of all parts.
+    ``memory``: of bodies and answers. ``notice``: a warning at the head of the API description
+    (that the sandbox is on). ``ready``: the state of all parts.
     """
 
     access: Access
@@ -86,16 +92,21 @@ class ApiContext:
     default_municipality: str
     sync_wait: float
     rate: float
+    proxies: TrustedProxies
     publisher: Publisher
     notice: str | None
     ready: Callable[[], Awaitable[dict[str, Any]]]
+    memory: MemoryBudget
 
     def rate_of(self, municipality_id: str) -> float | None:
-        """Return calls per second of one client; None where the municipality sets no limit."""
+        """Return calls per second of one client; None where the municipality sets no limit.
+
+        Never more than ``rate``, the operator's.
+        """
         configuration, unit = self.configuration.now, Unit(municipality_id)
         if configuration.is_plain("limits", municipality_id):
             return None
         rate: float | None = configuration.effective(
             "limits", configuration.path("limits", unit)
         ).value["rate"]
-        return rate
+        return rate if rate is None else min(rate, self.rate)

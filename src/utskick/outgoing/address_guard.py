@@ -14,7 +14,6 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from utskick.domain.validators import is_clean
-from utskick.outgoing.http_client import ForbiddenAddress
 
 Network = IPv4Network | IPv6Network
 
@@ -37,6 +36,10 @@ _LOOK_UP: Final = 5.0  # seconds allowed for name resolution
 
 class AddressRefused(ValueError):
     """The address must not be called; the text is the message of a violation."""
+
+
+class ForbiddenAddress(Exception):
+    """Raised by a resolver: the name resolves to an address that must not be called."""
 
 
 def is_this_machine(host: str) -> bool:
@@ -116,7 +119,8 @@ class AddressPolicy:
     """Allowed addresses: public hosts over https, hosts in ``networks`` over https or http.
 
     ``networks``: the operator's own. ``public``: False in a sandbox, which may call ``networks``
-    only.
+    only; ``named``: what these are, in the reason of a refusal there. Other protocols than HTTP
+    (SMTP, SMPP, SFTP, SMB) may reach the same addresses as https.
     """
 
     def __init__(
@@ -125,14 +129,12 @@ class AddressPolicy:
         inner: AbstractResolver | None = None,
         *,
         public: bool = True,
+        named: str = "this machine and webhooks.networks",
     ) -> None:
         self._networks = tuple(networks)
+        self._inner = inner
         self._public = public
-        self._forbidden = (
-            _FORBIDDEN
-            if public
-            else f"{_FORBIDDEN}: a sandbox calls only this machine and webhooks.networks"
-        )
+        self._forbidden = _FORBIDDEN if public else f"{_FORBIDDEN}: a sandbox calls only {named}"
         self._guards = {"https": AddressGuard(self._secure, inner=inner)}
         if networks:
             self._guards["http"] = AddressGuard(self._own, inner=inner)
@@ -168,17 +170,49 @@ class AddressPolicy:
         if not self.guard(scheme).may(host):
             raise AddressRefused(self._forbidden)
 
+    def read_host(self, text: str) -> str:
+        """Parse a host of another protocol than HTTP. Raises ``AddressRefused``."""
+        host = text.lower().removeprefix("[").removesuffix("]")
+        self._read_host("https", host)
+        return host
+
     async def check_name(self, url: URL) -> None:
         """Resolve the host of a parsed address. Raises ``AddressRefused``."""
-        host, port = url.raw_host or "", url.port or 0
+        await self._check(url.scheme, url.raw_host or "", url.port or 0)
+
+    async def check_host(self, text: str) -> None:
+        """Resolve a host of another protocol than HTTP. Raises ``AddressRefused``."""
+        await self._check("https", self.read_host(text), 0)
+
+    async def _check(self, scheme: str, host: str, port: int) -> None:
         if not _NAME.match(host):
             return
         try:
-            await asyncio.wait_for(self.guard(url.scheme).resolve(host, port), _LOOK_UP)
+            await asyncio.wait_for(self.guard(scheme).resolve(host, port), _LOOK_UP)
         except ForbiddenAddress:
             raise AddressRefused(self._forbidden) from None
         except (OSError, TimeoutError):
             raise AddressRefused("must name a host that can be resolved") from None
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Resolve a host of another protocol than HTTP to IP addresses, all of which are allowed.
+
+        Connections must use these, as the name may resolve to others a moment later. Raises
+        ``ForbiddenAddress`` and ``OSError``.
+        """
+        try:
+            name = self.read_host(host)
+        except AddressRefused:
+            raise ForbiddenAddress from None
+        if not _NAME.match(name):
+            return [name]
+        return [each["host"] for each in await self.guard("https").resolve(name, port)]
+
+    def public_guard(self) -> AddressGuard:
+        """Return a guard of names that third parties give: without ``networks`` of the operator."""
+        return AddressGuard(
+            lambda address: is_public(address) and self._secure(address), inner=self._inner
+        )
 
     def guard(self, scheme: str) -> AddressGuard:
         return self._guards[scheme]

@@ -16,11 +16,17 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Rejected, Uncertain
+from utskick.outgoing.address_guard import AddressPolicy, AddressRefused, ForbiddenAddress
 from utskick.outgoing.content_coding import Oversized, decoded
 
 #: Seconds for which an idle connection is kept: fewer than servers keep it (Apache and Node.js five
 #: by default), since a request that crosses their closing is a doubt (RFC 9110 section 9.2.2).
 _KEPT = 4.0
+
+#: The address of an account set over the API may not be called.
+FORBIDDEN = Misconfigured(
+    Reason("forbidden-address", "the address resolves to a host that must not be called from here")
+)
 
 #: Maximum bytes of a response, also once decoded; no provider has legitimate longer ones.
 ANSWER_LIMIT = 1_048_576
@@ -72,17 +78,14 @@ def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
     return moment - now if moment > now else None
 
 
-class ForbiddenAddress(Exception):
-    """Raised by a resolver: the name resolves to an address that must not be called."""
-
-
 class HttpClient:
     """Connection pool to one provider account. ``call`` never raises for network failures.
 
     ``tls``: makes the TLS context at the first call, since that takes time and most accounts are
     idle; it returns None for the public CAs, and raises ``OSError`` if files cannot be read.
-    ``resolver``: checks the addresses of a name that comes from outside; connections use what it
-    returned. It is not called for numeric addresses.
+    ``reach``: policy for addresses from outside, None for those of the operator. Each request is
+    checked before it is sent, and connections use the addresses that were checked. ``resolver``:
+    the same for names only; it is not called for numeric addresses. No redirect is followed.
     """
 
     def __init__(
@@ -92,22 +95,33 @@ class HttpClient:
         timeouts: Timeouts,
         tls: Callable[[], ssl.SSLContext | None] | None = None,
         resolver: AbstractResolver | None = None,
+        reach: AddressPolicy | None = None,
     ) -> None:
         self._concurrency = concurrency
         self._timeouts = timeouts
         self._tls = tls
         self._resolver = resolver
-        self._session: aiohttp.ClientSession | None = None
+        self._reach = reach
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None or self._session.closed:
+    def _open(self, url: str) -> aiohttp.ClientSession:
+        """Return the session for an address; each scheme has its own guard, hence its own pool.
+
+        Raises ``AddressRefused``, and ``OSError`` if the CA certificates cannot be read.
+        """
+        scheme, resolver = "", self._resolver
+        if self._reach is not None:
+            scheme = self._reach.read(url).scheme
+            resolver = self._reach.guard(scheme)
+        session = self._sessions.get(scheme)
+        if session is None or session.closed:
             tls = self._tls() if self._tls is not None else None
-            self._session = aiohttp.ClientSession(
+            session = self._sessions[scheme] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._concurrency,
                     keepalive_timeout=_KEPT,
                     ssl=tls if tls is not None else True,
-                    resolver=self._resolver,
+                    resolver=resolver,
                 ),
                 timeout=aiohttp.ClientTimeout(
                     total=self._timeouts.connect + self._timeouts.read,
@@ -119,12 +133,14 @@ class HttpClient:
                 trace_configs=[_tracing_reuse()],
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-        return self._session
+        return session
 
     async def call(self, call: HttpRequest) -> HttpResponse | Outcome:
         """Send the request. Return the response, or the outcome of a failure."""
         try:
-            session = self._open()
+            session = self._open(call.url)
+        except AddressRefused:
+            return self._forbidden()
         except OSError as fault:
             return Misconfigured(
                 Reason(
@@ -154,12 +170,7 @@ class HttpClient:
         except Oversized:
             return Uncertain(Reason("oversized-answer", "the provider's response exceeds 1 MiB"))
         except ForbiddenAddress:
-            return Rejected(
-                Reason(
-                    "forbidden-address",
-                    "the address resolves to a host that must not be called from here",
-                )
-            )
+            return self._forbidden()
         except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as fault:
             return Misconfigured(
                 Reason("tls", f"TLS connection to the provider failed: {type(fault).__name__}")
@@ -171,9 +182,13 @@ class HttpClient:
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as fault:
             return _failure(fault, was_sent=body is not None and body.is_started)
 
+    def _forbidden(self) -> Outcome:
+        """Return the outcome of an address of the account's settings, or else of a recipient."""
+        return FORBIDDEN if self._reach is not None else Rejected(FORBIDDEN.reason)
+
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

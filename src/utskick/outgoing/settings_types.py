@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     FilePath,
+    PrivateAttr,
     SecretStr,
     StringConstraints,
     ValidationError,
@@ -22,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from utskick.outgoing.address_guard import AddressPolicy
 
 
 def _checked_address(text: str) -> str:
@@ -123,6 +126,26 @@ class Section(BaseModel):
         return name
 
 
+class PeerSection(Section):
+    """A peer that is called. ``reach``: where it may be; None: anywhere, as the operator set it."""
+
+    _reach: AddressPolicy | None = PrivateAttr(None)
+
+    @property
+    def reach(self) -> AddressPolicy | None:
+        return self._reach
+
+    def within(self, reach: AddressPolicy) -> Self:
+        """Return the peer, restricted to what the policy allows whenever it connects."""
+        copy = self.model_copy()
+        copy._reach = reach
+        return copy
+
+    def further_addresses(self) -> dict[str, str]:
+        """Return addresses that are called and are no members, by where they stand."""
+        return {}
+
+
 class ChannelSection(Section):
     """Section of a channel, which a unit of a municipality may override.
 
@@ -138,8 +161,14 @@ class ChannelSection(Section):
 
     unsettled: Literal["cancel", "continue"] = "continue"
 
+    def within(self, reach: AddressPolicy) -> Self:
+        """Return the section with accounts that connect only to what the policy allows."""
+        accounts: dict[str, PeerSection] = getattr(self, "accounts", {})
+        kept = {name: account.within(reach) for name, account in accounts.items()}
+        return self.model_copy(update={"accounts": kept}) if kept else self
 
-class TlsSection(Section):
+
+class TlsSection(PeerSection):
     """A peer called over TLS. ``ca_file``, or its contents in ``ca``: additional CAs."""
 
     ca_file: Annotated[FilePath, AfterValidator(_certificates_file)] | None = None

@@ -57,12 +57,7 @@ class WebhookClient:
 
     def __init__(self, policy: AddressPolicy, timeouts: Timeouts = _TIMEOUTS) -> None:
         self._policy = policy
-        self._wires = {
-            scheme: HttpClient(
-                concurrency=AT_ONCE, timeouts=timeouts, resolver=policy.guard(scheme)
-            )
-            for scheme in policy.schemes
-        }
+        self._wire = HttpClient(concurrency=AT_ONCE, timeouts=timeouts, reach=policy)
 
     async def check(self, url: str) -> str | None:
         """Return why an address cannot be a receiver's, or None if it can."""
@@ -85,16 +80,13 @@ class WebhookClient:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": signatures(signed.secrets, signed.id, now, signed.body),
         }
-        answer = await self._wires[address.scheme].call(
-            HttpRequest("POST", str(address), signed.body, headers)
-        )
+        answer = await self._wire.call(HttpRequest("POST", str(address), signed.body, headers))
         if isinstance(answer, HttpResponse):
             return _result(answer)
         return _failed("" if isinstance(answer, Sent) else answer.reason.code)
 
     async def close(self) -> None:
-        for wire in self._wires.values():
-            await wire.close()
+        await self._wire.close()
 
 
 def _result(answer: HttpResponse) -> WebhookResponse:

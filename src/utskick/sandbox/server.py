@@ -34,7 +34,7 @@ NOTICE = (
     "anything."
 )
 #: Shared by all processes of a sandbox. It protects nothing, since no message is delivered.
-_RECEIPT_SECRET = "sandbox"  # noqa: S105
+_RECEIPT_SECRET = "sandbox-of-utskick"  # noqa: S105
 _REPORT_PATH = "/receipts/sms/link/" + _RECEIPT_SECRET
 
 

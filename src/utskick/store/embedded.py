@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from utskick.domain.errors import DatabaseFault
+from utskick.store.private_folder import NotPrivate, socket_folder, take
 
 VERSION = 18
 #: The system user that PostgreSQL runs as when this process is root: it refuses to be root.
@@ -108,8 +109,8 @@ class Embedded:
         """
         programs()  # before anything is made
         owner = self._prepare()
-        self._socket = self._socket_folder(owner)
         with self._locked():
+            self._socket = self._socket_folder(owner)
             self._held = self._hold()
             try:
                 binaries = _binaries(owner)
@@ -163,9 +164,12 @@ class Embedded:
                     "run as its owner, or choose another folder with data.folder"
                 )
             if os.geteuid() == 0:
-                os.chown(self.folder, owner.uid, owner.gid)
                 _check_path(self.folder)
-            self.folder.chmod(0o700)
+            take(self.folder.resolve(), owner.uid, owner.gid)
+        except NotPrivate as fault:
+            raise DatabaseFault(
+                f"the data folder cannot be used: {fault}; choose another folder with data.folder"
+            ) from None
         except OSError as fault:
             raise _explained(fault, self.folder) from fault
         return owner
@@ -173,19 +177,8 @@ class Embedded:
     def _socket_folder(self, owner: _Owner) -> Path:
         if len(str(self.folder)) <= _SOCKET_LIMIT:
             return self.folder
-        short = (
-            Path(tempfile.gettempdir())
-            / f"utskick-{sha256(str(self.folder).encode()).hexdigest()[:16]}"
-        )
-        short.mkdir(mode=0o700, exist_ok=True)
-        if short.stat().st_uid not in (os.geteuid(), owner.uid):
-            raise DatabaseFault(
-                f"{short} belongs to somebody else; remove it, or choose a data folder with a "
-                "shorter path"
-            )
-        if os.geteuid() == 0:
-            os.chown(short, owner.uid, owner.gid)
-        return short
+        note = self.folder / "socket-folder"
+        return socket_folder(note, owner.uid, owner.gid, _SOCKET_LIMIT)
 
     def _check_version(self) -> None:
         found = (self.data / "PG_VERSION").read_text().strip()

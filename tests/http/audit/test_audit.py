@@ -15,7 +15,7 @@ from tests.http.conftest import Client, serving
 from utskick.domain.audit import Action, AuditEntry, ChainLink
 from utskick.domain.message import Caller
 from utskick.http.operation import PUBLIC
-from utskick.store.administration.audit import Audit, keep
+from utskick.store.administration.audit import Audit, keep, sealed
 from utskick.store.database import Database
 
 SMS = {"mobileNumber": "+46701740605", "message": "Hemlig text"}
@@ -28,25 +28,21 @@ UNTRACED = {
     "getMessageStatus",
     "getDeliveryStatus",
     "getBatchEvents",
-    "getEvents",
     "getStatistics",
     "getDepartmentStatistics",
     "getDepartmentStatistics_1",
     "getStatisticsByDepartment",
-    "getWebhooks",
-    "getWebhook",
-    "getRetentionRules",
-    "getRetentionProtocol",
-    "getConfigurations",
-    "getConfiguration",
 }
 
 
 async def trail(database: Database, municipality_id: str = "2281") -> list[dict[str, Any]]:
+    """All but the tokens that the tests fetch."""
     rows = await database.pool.fetch(
-        "SELECT * FROM audit_entries WHERE municipality_id = $1 ORDER BY tx, id", municipality_id
+        "SELECT * FROM audit_entries WHERE municipality_id = $1 AND action <> 'token'"
+        " ORDER BY tx, id",
+        municipality_id,
     )
-    return [dict(row) for row in rows]
+    return await database.vault.callers.opened(rows)
 
 
 async def test_what_is_sent_read_decided_and_changed_is_told_with_who_and_where_from(
@@ -73,14 +69,15 @@ async def test_what_is_sent_read_decided_and_changed_is_told_with_who_and_where_
         "read-history",
         "read-history",
         "change-directory",
+        "not-found",
     ]
     assert told[0]["subject"] == {"type": "SMS", "batchId": sent["batchId"], "messages": 1}
     assert told[1]["subject"] == {"type": "SMS", "batchId": many["batchId"], "messages": 2}
     assert told[2]["subject"]["party"] == (await database.vault.index("2281", party)).hex()
     assert told[3]["subject"] == {"operation": "getMessage", "messageId": sent["messageId"]}
-    assert {(entry["origin"], entry["issuer"]) for entry in told if entry is not told[3]} == {
-        ("Skolappen", "joe01doe")
-    }
+    assert {
+        (entry["origin"], entry["issuer"]) for entry in told if entry["origin"] is not None
+    } == {("Skolappen", "joe01doe")}
     assert {entry["address"] for entry in told} == {"127.0.0.1"}
     assert all(entry["request_id"] for entry in told)
     whole = repr(told)
@@ -127,7 +124,7 @@ async def chained(database: Database, count: int) -> Audit:
 async def test_the_chain_holds_over_many_writers_and_late_commits(database: Database) -> None:
     audit = Audit(database)
     async with database.pool.acquire() as late, late.transaction():
-        await keep(late, [entry(-1)])
+        await keep(late, [await sealed(database.vault, entry(-1))])
         await asyncio.gather(
             *(
                 audit.note(entry(n, municipality))
@@ -163,7 +160,7 @@ async def test_the_trail_is_append_only(database: Database) -> None:
 
 
 TAMPERED = [
-    ("UPDATE audit_entries SET issuer = 'someone' WHERE request_id = 'r3'", 4, "changed"),
+    ("UPDATE audit_entries SET who = 'someone' WHERE request_id = 'r3'", 4, "changed"),
     ("UPDATE audit_entries SET subject = '{}' WHERE request_id = 'r3'", 4, "changed"),
     ("DELETE FROM audit_entries WHERE request_id = 'r3'", 4, "its entry is missing"),
     ("DELETE FROM audit_links WHERE number = 4", 4, "the link is missing"),
@@ -220,7 +217,7 @@ async def test_a_worker_links_by_itself(database: Database, tmp_path: Any) -> No
     async with serving(database, tmp_path) as client:
         await client.post("/2281/sms", SMS)
         for _ in range(200):
-            if (await Audit(database).verify("2281")).head.number:
+            if (await Audit(database).verify("2281")).head.number == 2:
                 break
             await asyncio.sleep(0.05)
-    assert (await Audit(database).verify("2281")).head.number == 1
+    assert (await Audit(database).verify("2281")).head.number == 2, "a token and a message"

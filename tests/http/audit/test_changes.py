@@ -331,6 +331,15 @@ OPERATIONS: Final[dict[str, Prepare]] = {
     "createHold": place_hold,
     "liftHold": on_hold("DELETE"),
     "triggerSnailMailBatchProcessing": close_batch,
+    "getEvents": plain("GET", "/2281/events?limit=1"),
+    "getAuditLog": plain("GET", "/2281/audit?limit=1"),
+    "getEventsShort": plain("GET", "/events?after=latest"),
+    "getWebhooks": plain("GET", "/2281/webhooks"),
+    "getWebhook": on_webhook("GET"),
+    "getRetentionRules": plain("GET", "/2281/configuration/retention"),
+    "getRetentionProtocol": plain("GET", "/2281/configuration/retention/protocol"),
+    "getConfigurations": plain("GET", "/2281/configuration"),
+    "getConfiguration": plain("GET", "/2281/configuration/email"),
     "createWebhook": create_webhook,
     "deleteWebhook": on_webhook("DELETE"),
     "enableWebhook": on_webhook("POST", "/enable"),
@@ -423,6 +432,10 @@ async def check(client: Client, database: Database, noise: Noise) -> int:
         table for table, digest in (await watched(database)).items() if digest != before[table]
     ]
     new = (await trail(database))[entries:]
+    if answer.status == 404:  # one by one up to twenty in a minute
+        assert [entry["action"] for entry in new] in ([], ["not-found"]), noise
+        assert changed == [], noise
+        return answer.status
     assert len(new) == (1 if answer.status < 300 else 0), (noise, answer.status, answer.text)
     assert answer.status < 500, (noise, answer.text)
     if not new:

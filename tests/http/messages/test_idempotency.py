@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from tests.http import tokens
 from tests.http.conftest import Client
 from utskick.store.database import Database
 from utskick.store.messages.idempotency import IdempotencyKeys
@@ -55,6 +56,47 @@ async def test_a_key_belongs_to_its_municipality(client: Client) -> None:
     other = await client.post("/2260/sms?async=true", SMS, Idempotency_Key="d")
     assert other.status == 201
     assert other.json["messageId"] != first.json["messageId"]
+
+
+async def other_client(client: Client, database: Database) -> Client:
+    await tokens.client_of(database, "other")
+    token = await tokens.fetched(client._session, client.running.api_url, "other")
+    return Client(client.running, client._session, token)
+
+
+async def test_a_key_belongs_to_its_client(client: Client, database: Database) -> None:
+    """Neither keeps the other from a key, nor learns what was answered."""
+    other = await other_client(client, database)
+    first = await client.post("/2281/sms?async=true", SMS, Idempotency_Key="d")
+    same = await other.post("/2281/sms?async=true", SMS, Idempotency_Key="d")
+    assert (same.status, "Idempotency-Replayed" in same.headers) == (201, False)
+    assert same.json["messageId"] != first.json["messageId"]
+    changed = {**SMS, "message": "en annan"}
+    for each, answer in ((client, first), (other, same)):
+        again = await each.post("/2281/sms?async=true", SMS, Idempotency_Key="d")
+        assert again.text == answer.text
+        assert (await each.post("/2281/sms?async=true", changed, Idempotency_Key="d")).status == 422
+
+
+async def test_a_key_from_before_keys_belonged_to_clients_still_holds(
+    client: Client, database: Database
+) -> None:
+    """A request that is repeated after the upgrade is not sent twice; another one is its own."""
+    other = await other_client(client, database)
+    first = await client.post("/2281/sms?async=true", SMS, Idempotency_Key="d")
+    await database.pool.execute("UPDATE idempotency_keys SET client = ''")
+    again = await client.post("/2281/sms?async=true", SMS, Idempotency_Key="d")
+    assert (again.text, again.headers["Idempotency-Replayed"]) == (first.text, "true")
+    changed = {**SMS, "message": "en annan"}
+    answer = await other.post("/2281/sms?async=true", changed, Idempotency_Key="d")
+    assert answer.status == 201
+    await database.pool.execute("UPDATE idempotency_keys SET answer = NULL WHERE client = ''")
+    repeated = await client.post("/2281/sms?async=true", SMS, Idempotency_Key="d")
+    assert repeated.json["messageId"] == first.json["messageId"], "accepted and never answered"
+    stored = await database.pool.fetchval(
+        "SELECT answer IS NOT NULL FROM idempotency_keys WHERE client = 'other'"
+    )
+    assert stored
 
 
 async def test_a_key_is_kept_for_24_hours(client: Client, database: Database) -> None:

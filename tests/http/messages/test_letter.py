@@ -97,6 +97,10 @@ async def test_the_answer_and_the_status_name_every_leg(client: Client) -> None:
     answer = await client.post("/2281/letter?async=true", letter(paper))
     [message] = answer.json["messages"]
     assert message["deliveries"][0]["messageType"] == "LETTER"
+    known = await client.post("/2281/letter?async=true", letter(addresses=[ADDRESS]))
+    assert known.json["messages"][0]["deliveries"][0]["messageType"] == "SNAIL_MAIL", (
+        "an address has one way only"
+    )
     batch = f"/2281/status/batch/{answer.json['batchId']}"
     found = await client.until(
         batch, lambda b: b["messages"][0]["deliveries"][-1]["lifecycle"] == "sent"

@@ -175,8 +175,8 @@ async def test_reports_need_the_secret(client: Client) -> None:
     assert (await client.post("/receipts/sms/link/wrong", report)).status == 401
     assert (await client.post("/receipts/sms/link", report)).status == 401
     assert (await client.post("/receipts/sms/nobody/sandbox", report)).status == 404
-    assert (await client.post("/receipts/sms/link/sandbox", "not json")).status == 400
-    assert (await client.post("/receipts/sms/link/sandbox", report)).status == 200
+    assert (await client.post("/receipts/sms/link/sandbox-of-utskick", "not json")).status == 400
+    assert (await client.post("/receipts/sms/link/sandbox-of-utskick", report)).status == 200
 
 
 async def test_a_report_that_came_before_the_answer_is_in_the_synchronous_answer(

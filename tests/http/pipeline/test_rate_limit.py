@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,20 @@ async def test_one_client_too_many_calls_and_the_others_as_before(
         assert (refused.status, refused.json["code"]) == (429, "too-many-requests")
         assert int(refused.headers["Retry-After"]) >= 1
         assert (await client.get("/health/live")).status == 200, "health is nobody's call"
+
+
+async def test_a_municipality_may_lower_its_rate_and_not_raise_it_above_the_operators(
+    database: Database, tmp_path: Path
+) -> None:
+    http = {"port": 0, "sync_wait": 4, "rate": 10}
+    async with serving(database, tmp_path, http=http) as client:
+        for wanted, counts in ((2, "2"), (1000, "10")):
+            answer = await client.call("PUT", "/2281/configuration/limits", {"rate": wanted})
+            assert answer.status in (200, 201), answer.text
+            found = await asyncio.gather(*(client.get("/2281/statistics") for _ in range(150)))
+            refused = next(each for each in found if each.status == 429)
+            assert refused.json["detail"].startswith(f"more than {counts} calls a second")
+            await asyncio.sleep(1)
 
 
 async def test_who_finds_too_many_waiting_is_not_kept(database: Database, tmp_path: Path) -> None:

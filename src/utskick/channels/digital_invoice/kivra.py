@@ -61,6 +61,7 @@ class Kivra:
             concurrency=account.concurrency,
             timeouts=Timeouts(account.connect_timeout, account.read_timeout),
             tls=account.tls,
+            reach=account.reach,
         )
         source = TokenSource(
             f"{account.url}/v1/auth",

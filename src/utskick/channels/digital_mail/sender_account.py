@@ -116,11 +116,13 @@ class SenderAccount:
                 concurrency=_LOOKUPS,
                 timeouts=Timeouts(connect, self.account.lookup_timeout),
                 tls=lambda: tls,
+                reach=self.account.reach,
             ),
             HttpClient(
                 concurrency=self.account.concurrency,
                 timeouts=Timeouts(connect, self.account.read_timeout),
                 tls=lambda: tls,
+                reach=self.account.reach,
             ),
         )
 

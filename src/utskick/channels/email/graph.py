@@ -88,6 +88,7 @@ class Graph:
             concurrency=account.concurrency,
             timeouts=Timeouts(account.connect_timeout, account.read_timeout),
             tls=account.tls,
+            reach=account.reach,
         )
         source = TokenSource(
             account.token_url,

@@ -28,6 +28,7 @@ from utskick.outgoing.settings_types import (
     ChannelSection,
     HttpAccount,
     NonEmpty,
+    PeerSection,
     Secret,
     Section,
     fault_at,
@@ -115,7 +116,7 @@ class DkimKey(Section):
         return self
 
 
-class AccountSettings(Section):
+class AccountSettings(PeerSection):
     """A submission server (RFC 6409). Times in seconds, ``rate`` in messages per second.
 
     ``ca_file``, or its contents in ``ca``: CA certificates trusted instead of the public ones.

@@ -20,6 +20,9 @@ from aiosmtplib import (
 from utskick.channels.email.settings import AccountSettings
 from utskick.channels.email.smtp_replies import Reply, Step, outcome_of
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Uncertain
+from utskick.outgoing.address_guard import ForbiddenAddress
+from utskick.outgoing.dialing import dial
+from utskick.outgoing.http_client import FORBIDDEN
 
 #: Slowest line assumed, in bytes per second: extends the time-out of large messages.
 _SLOW = 100_000
@@ -105,6 +108,8 @@ async def connect(account: AccountSettings, tls: ssl.SSLContext | None) -> SmtpC
     """Open a secured and authenticated connection, or return the outcome of the failure."""
     try:
         sock = await _dial(account)
+    except ForbiddenAddress:
+        return FORBIDDEN
     except OSError as fault:
         return _connection_failure(fault)
     client = SMTP(
@@ -133,30 +138,13 @@ async def connect(account: AccountSettings, tls: ssl.SSLContext | None) -> SmtpC
 
 
 async def _dial(account: AccountSettings) -> socket.socket:
-    """Connect to the first address that accepts. Raises ``OSError``.
+    """Connect. Raises ``OSError`` and ``ForbiddenAddress``.
 
     Apart from the greeting, which a server may delay for longer than a network does (RFC 5321
     section 4.5.3.2.1 allows five minutes; Postfix's postscreen waits six seconds).
     """
-    loop = asyncio.get_running_loop()
-    fault: OSError = OSError("the name has no address")
     async with asyncio.timeout(account.connect_timeout):
-        found = await loop.getaddrinfo(account.host, account.port, type=socket.SOCK_STREAM)
-        for family, kind, protocol, _, address in found:
-            sock = socket.socket(family, kind, protocol)
-            sock.setblocking(False)
-            try:
-                await loop.sock_connect(sock, address)
-            except OSError as refused:
-                sock.close()
-                fault = refused
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return sock
-    raise fault
+        return await dial(account.host, account.port, account.reach)
 
 
 async def _greet(client: SMTP) -> None:

@@ -38,6 +38,10 @@ class Endpoints:
         self._origins = frozenset(origins)
         self.ours = frozenset((url.raw_host, url.port) for url in map(URL, origins))
 
+    def is_origin(self, url: URL) -> bool:
+        """Return whether the address is allowed by its exact origin."""
+        return origin_of(url) in self._origins
+
     def allowed(self, endpoint: str) -> URL | None:
         """Return the endpoint if it is allowed, parsed as the HTTP client parses it, else None."""
         try:

@@ -62,6 +62,7 @@ class Fcm:
             concurrency=account.concurrency,
             timeouts=Timeouts(account.connect_timeout, account.read_timeout),
             tls=account.tls,
+            reach=account.reach,
         )
         source = account.service_account or account.service_account_file
         assert source is not None, "validated with the settings"

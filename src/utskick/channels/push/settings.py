@@ -21,8 +21,8 @@ from utskick.outgoing.settings_types import (
     ChannelSection,
     HttpAccount,
     NonEmpty,
+    PeerSection,
     Secret,
-    Section,
     fault_at,
 )
 
@@ -54,7 +54,7 @@ def _contact(text: str) -> str:
     return text
 
 
-class _PushAccount(Section):
+class _PushAccount(PeerSection):
     """Settings common to both kinds. ``municipalities``: municipalities it serves, empty for all.
 
     Times in seconds, ``rate`` in calls per second.
@@ -123,6 +123,13 @@ class FcmAccount(HttpAccount):
     def _one_service_account(self) -> Self:
         self.need_one_of("service_account_file", "service_account")
         return self
+
+    def further_addresses(self) -> dict[str, str]:
+        """Return the token endpoint named in the key file's contents, if it is called."""
+        if self.service_account is None or self.token_url is not None:
+            return {}
+        account = ServiceAccount.parse(self.service_account.get_secret_value().encode())
+        return {"service_account.token_uri": account.token_uri}
 
 
 Account = Annotated[WebPushAccount | FcmAccount, Field(discriminator="provider")]

@@ -22,7 +22,7 @@ from utskick.channels.push.vapid import Vapid, from_base64url, read_key
 from utskick.domain.channel import AccountHealth
 from utskick.domain.outcome import Misconfigured, Outcome, Reason, Rejected, Sent, of_destination
 from utskick.domain.validators import is_clean
-from utskick.outgoing.address_guard import AddressGuard, origin_of
+from utskick.outgoing.address_guard import AddressGuard, AddressPolicy, origin_of
 from utskick.outgoing.http_client import HttpClient, HttpRequest, HttpResponse, Timeouts, by_status
 
 _FORBIDDEN: Final = Rejected(
@@ -65,10 +65,17 @@ class WebPush:
     def __init__(self, account: WebPushAccount, resolver: AddressGuard | None = None) -> None:
         self._endpoints = Endpoints(account.hosts, account.origins)
         self._vapid = Vapid(_key(account), account.subject)
+        timeouts, reach = Timeouts(account.connect_timeout, account.read_timeout), account.reach
         self._wire = HttpClient(
             concurrency=account.concurrency,
-            timeouts=Timeouts(account.connect_timeout, account.read_timeout),
-            resolver=resolver or AddressGuard(ours=self._endpoints.ours),
+            timeouts=timeouts,
+            resolver=resolver or _guard(reach, self._endpoints),
+        )
+        #: Origins of an account set over the API are the only ones in the operator's networks.
+        self._own = (
+            HttpClient(concurrency=account.concurrency, timeouts=timeouts, reach=reach)
+            if reach is not None
+            else self._wire
         )
 
     async def send(self, notification: Notification, address: Mapping[str, str]) -> Outcome:
@@ -84,7 +91,8 @@ class WebPush:
             body = encrypt(notification.encode(), address["p256dh"], address["auth"])
         except ValueError:
             return _BROKEN
-        answer = await self._wire.call(
+        wire = self._own if self._endpoints.is_origin(url) else self._wire
+        answer = await wire.call(
             HttpRequest(
                 "POST", str(url), body, {"Authorization": authorization, **_headers(notification)}
             )
@@ -109,6 +117,12 @@ class WebPush:
 
     async def close(self) -> None:
         await self._wire.close()
+        await self._own.close()
+
+
+def _guard(reach: AddressPolicy | None, endpoints: Endpoints) -> AddressGuard:
+    """Return the guard of push services: on the public internet, and where the account may call."""
+    return AddressGuard(ours=endpoints.ours) if reach is None else reach.public_guard()
 
 
 def _key(account: WebPushAccount) -> EllipticCurvePrivateKey | Path:

@@ -43,7 +43,10 @@ class _OpenSlackAccount:
         self.token = settings.token.get_secret_value() if settings.token else None
         timeouts = Timeouts(settings.connect_timeout, settings.read_timeout)
         self.wire = HttpClient(
-            concurrency=settings.concurrency, timeouts=timeouts, tls=settings.tls
+            concurrency=settings.concurrency,
+            timeouts=timeouts,
+            tls=settings.tls,
+            reach=settings.reach,
         )
 
     async def post(

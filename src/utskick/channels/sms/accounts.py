@@ -113,7 +113,9 @@ def open_account(name: str, account: Account, public_url: str | None) -> SmsAcco
     if isinstance(account, SmppAccount):
         return SmppSmsAccount(name, account, Smpp(name, account))
     timeouts = Timeouts(account.connect_timeout, account.read_timeout)
-    wire = HttpClient(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
+    wire = HttpClient(
+        concurrency=account.concurrency, timeouts=timeouts, tls=account.tls, reach=account.reach
+    )
     if isinstance(account, LinkAccount):
         return HttpSmsAccount(name, account, LinkProvider(account, wire), wire)
     if isinstance(account, TeliaAccount):

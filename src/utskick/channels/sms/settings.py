@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from utskick.channels.sms.sender_id import SenderId
 from utskick.outgoing.settings_types import (
+    REDACT_INPUT,
     AccountName,
     Address,
     ChannelSection,
@@ -22,6 +23,17 @@ from utskick.outgoing.settings_types import (
 MOST_SEGMENTS: Final = 255
 
 
+def _long(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < _SHORTEST_SECRET:
+        raise ValueError(f"must have at least {_SHORTEST_SECRET} characters")
+    return secret
+
+
+#: Whoever knows it can report deliveries, and it may stand in an address.
+_SHORTEST_SECRET: Final = 16
+ReceiptSecret = Annotated[Secret, AfterValidator(_long), REDACT_INPUT]
+
+
 class _SmsAccount(HttpAccount):
     """Settings common to the HTTP accounts.
 
@@ -30,7 +42,7 @@ class _SmsAccount(HttpAccount):
     """
 
     deduplicates: bool = False
-    receipt_secret: Secret | None = None
+    receipt_secret: ReceiptSecret | None = None
 
     @property
     def reports(self) -> bool:

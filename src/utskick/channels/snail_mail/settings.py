@@ -11,6 +11,7 @@ from utskick.outgoing.settings_types import (
     AccountName,
     ChannelSection,
     NonEmpty,
+    PeerSection,
     Secret,
     Section,
     fault_at,
@@ -107,7 +108,7 @@ PROFILES: Final = {
 }
 
 
-class _PrintAccount(Section):
+class _PrintAccount(PeerSection):
     """Settings common to all printing houses.
 
     ``rate``: hand-overs per second. Time-outs in seconds, ``read_timeout`` for each storage

@@ -22,6 +22,7 @@ from utskick.channels.snail_mail.storage import (
     StorageLost,
     failed,
     forbidden,
+    forbidden_address,
     full,
     gone,
     missing,
@@ -29,6 +30,8 @@ from utskick.channels.snail_mail.storage import (
     silent,
     taken,
 )
+from utskick.outgoing.address_guard import ForbiddenAddress
+from utskick.outgoing.dialing import dial
 
 T = TypeVar("T")
 #: Bytes of one write request, which every server takes (draft section 3; OpenSSH ends the
@@ -72,9 +75,13 @@ class Sftp:
         """Connect, ignoring this machine's own SSH configuration, keys and agent."""
         account = self._account
         try:
+            async with asyncio.timeout(account.connect_timeout):
+                sock = await dial(account.host, account.port, account.reach)
+            # The name stays the one that host keys are listed under.
             return await asyncssh.connect(
                 account.host,
                 account.port,
+                sock=sock,
                 username=account.username,
                 password=account.password.get_secret_value() if account.password else None,
                 client_keys=_keys(account),
@@ -86,6 +93,8 @@ class Sftp:
                 login_timeout=account.connect_timeout,
                 keepalive_interval=15,
             )
+        except ForbiddenAddress as fault:
+            raise forbidden_address() from fault
         except asyncssh.PermissionDenied as fault:
             raise StorageAccessDenied(
                 "refused-login", "the printing house rejected the credentials"

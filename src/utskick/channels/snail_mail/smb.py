@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import ntpath
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
 import smbclient
+from smbprotocol.connection import Connection
 from smbprotocol.exceptions import (
     AccessDenied,
     LogonFailure,
@@ -30,12 +31,14 @@ from utskick.channels.snail_mail.storage import (
     StorageFault,
     failed,
     forbidden,
+    forbidden_address,
     full,
     gone,
     missing,
     no_folder,
     taken,
 )
+from utskick.outgoing.address_guard import AddressPolicy, ForbiddenAddress
 
 T = TypeVar("T")
 
@@ -53,23 +56,46 @@ _TAKEN: Final = {
 _FORBIDDEN: Final = {NtStatus.STATUS_ACCESS_DENIED, 0xC00000A2}  # and STATUS_MEDIA_WRITE_PROTECTED
 _NO_SHARE: Final = {0xC00000CC}  # STATUS_BAD_NETWORK_NAME
 
+_UNREACHED: Final = "the server cannot be reached"
+
 #: Seconds allowed for a graceful disconnect.
 _FAREWELL: Final = 1.0
 
 
+class _Checked(dict[str, Any]):
+    """The library's connections, to which it adds none: one that was lost is not opened again.
+
+    It would resolve the name anew, to an address that nobody has checked.
+    """
+
+    def get(self, key: str, default: Any = None) -> Any:
+        connection = super().get(key, default)
+        if connection is None or not connection.transport.connected:
+            raise ConnectionResetError(_UNREACHED)
+        return connection
+
+
 class Smb:
-    """``StorageLocation`` of an SMB account: one connection for each hand-over."""
+    """``StorageLocation`` of an SMB account: one connection for each hand-over.
+
+    Referrals to other servers (MS-DFSC) are not followed: the library keeps them for all accounts,
+    and would log in wherever a server of one account sends another one's letters.
+    """
 
     def __init__(self, account: SmbAccount) -> None:
         self._account = account
         # The libraries' log lines contain user and file names.
         for name in ("smbprotocol", "smbclient", "spnego"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        smbclient.ClientConfig().set(cache_referral=_ignore)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[_SmbSession]:
         account = self._account
         options: dict[str, Any] = {"port": account.port, "connection_cache": {}}
+        if account.reach is not None:
+            addresses = await self._addresses(account.reach)
+            options["connection_cache"] = await _do(lambda: self._connected(addresses))
         await _do(lambda: self._log_in(options))
         root = rf"\\{account.host}\{account.share}"
         below = account.path.replace("/", "\\").strip("\\.")
@@ -77,6 +103,41 @@ class Smb:
             yield _SmbSession(rf"{root}\{below}" if below else root, options)
         finally:
             await _disconnect(options["connection_cache"])
+
+    async def _addresses(self, reach: AddressPolicy) -> list[str]:
+        try:
+            async with asyncio.timeout(self._account.connect_timeout):
+                return await reach.addresses(self._account.host, self._account.port)
+        except ForbiddenAddress as fault:
+            raise forbidden_address() from fault
+        except OSError as fault:
+            raise gone(fault) from fault
+
+    def _connected(self, addresses: Sequence[str]) -> _Checked:
+        """Connect to the first address that accepts, under the server's name."""
+        account, fault = self._account, ValueError(_UNREACHED)
+        for address in addresses:
+            connection = Connection(
+                smbclient.ClientConfig().client_guid,
+                address,
+                account.port,
+                require_signing=account.require_signing,
+            )
+            try:
+                connection.connect(timeout=self._patience)
+            except ValueError as refused:  # not connected
+                fault = refused
+            except BaseException:
+                connection.transport.close()
+                raise
+            else:
+                connection.server_name = account.host
+                return _Checked({f"{account.host.lower()}:{account.port}": connection})
+        raise fault
+
+    @property
+    def _patience(self) -> int:
+        return max(1, round(self._account.connect_timeout))
 
     def _log_in(self, options: dict[str, Any]) -> None:
         account = self._account
@@ -86,10 +147,14 @@ class Smb:
             password=account.password.get_secret_value(),
             encrypt=account.encrypt,
             require_signing=account.require_signing,
-            connection_timeout=max(1, round(account.connect_timeout)),
+            connection_timeout=self._patience,
             auth_protocol="ntlm",
             **options,
         )
+
+
+def _ignore(_referral: object) -> None:
+    """Keep no referral of a server."""
 
 
 async def _disconnect(connections: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from uuid import uuid4
 
 from utskick.domain.outcome import Concern, Deferred, Misconfigured, Outcome, Reason
+from utskick.outgoing.http_client import FORBIDDEN
 
 T = TypeVar("T")
 
@@ -70,6 +71,10 @@ def forbidden() -> StorageAccessDenied:
     return StorageAccessDenied(
         "refused-access", "the printing house does not allow the account to write there"
     )
+
+
+def forbidden_address() -> StorageAccessDenied:
+    return StorageAccessDenied(FORBIDDEN.reason.code, FORBIDDEN.reason.sentence)
 
 
 def no_folder() -> StorageAccessDenied:

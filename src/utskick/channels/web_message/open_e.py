@@ -26,7 +26,9 @@ class OpenE:
         self.account = account
         self.user = account.user or account.username
         timeouts = Timeouts(account.connect_timeout, account.read_timeout)
-        self._wire = HttpClient(concurrency=account.concurrency, timeouts=timeouts, tls=account.tls)
+        self._wire = HttpClient(
+            concurrency=account.concurrency, timeouts=timeouts, tls=account.tls, reach=account.reach
+        )
         self._url = account.url.removesuffix(_PATH) + _PATH
         self._headers = {
             "Authorization": basic(account.username, account.password.get_secret_value()),

@@ -1,4 +1,4 @@
-"""Audit of denied calls.
+"""Audit of calls that were denied or asked for an unknown id, and of tokens that were issued.
 
 In the log of the client's municipality and in that of the municipality that the call was aimed at.
 
@@ -20,14 +20,20 @@ from fastapi import Request
 from utskick.auth.claims import AccessGrant
 from utskick.domain.audit import Action, AuditEntry
 from utskick.domain.clock import Clock
-from utskick.domain.errors import Invalid, OtherMunicipality, ScopeMissing, Unauthorized
+from utskick.domain.errors import (
+    Invalid,
+    NotFound,
+    OtherMunicipality,
+    ScopeMissing,
+    Unauthorized,
+)
 from utskick.domain.ids import parse_id
 from utskick.domain.message import Caller
 from utskick.http.audit.coalescing import MINUTE, EventCoalescer, EventCount, EventKey
 from utskick.http.audit.subject import Audit, named_in
 from utskick.http.wire.caller import caller_of
 from utskick.store.administration.audit import Audit as AuditLog
-from utskick.store.database import PASSING, Database
+from utskick.store.database import PASSING, Database, answering
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +48,7 @@ _WAIT, _PATIENCE, _AT_ONCE = 0.5, 10.0, 200
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A call that was denied.
+    """A call that was denied, or that asked for something that does not exist.
 
     ``municipality_id``: that of the path, served or not. ``grant``: None where there was no valid
     token; ``audit``: how the operation is audited.
@@ -51,28 +57,33 @@ class Denial:
     request: Request
     operation: str
     municipality_id: str
-    error: Unauthorized | ScopeMissing | OtherMunicipality
+    error: Unauthorized | ScopeMissing | OtherMunicipality | NotFound
     grant: AccessGrant | None
     audit: Audit | None = None
 
     @property
     def reason(self) -> str:
+        if isinstance(self.error, NotFound):  # its sentence names the id
+            return self.error.code
         return self.error.why if isinstance(self.error, Unauthorized) else self.error.detail
 
     def caller(self, municipality_id: str) -> Caller:
         """Return the caller. Names that are too long to be recorded are left out."""
-        request, client = self.request, self.grant.client if self.grant is not None else None
-        try:
-            return replace(caller_of(request, municipality_id), client=client)
-        except Invalid:
-            address = request.client.host if request.client else None
-            return Caller(
-                municipality_id, request_id=request.state.request_id, client=client, address=address
-            )
+        client = self.grant.client if self.grant is not None else None
+        return replace(_caller(self.request, municipality_id), client=client)
+
+
+def _caller(request: Request, municipality_id: str) -> Caller:
+    """Return the caller. Names that are too long to be recorded are left out."""
+    try:
+        return caller_of(request, municipality_id)
+    except Invalid:
+        address = request.client.host if request.client else None
+        return Caller(municipality_id, request_id=request.state.request_id, address=address)
 
 
 class DenialLog:
-    """Writes entries of denied calls, coalesced.
+    """Writes entries of denied calls and of issued tokens, coalesced.
 
     ``municipalities``: those that are served; ``minute``: seconds for which calls are counted.
     """
@@ -114,6 +125,22 @@ class DenialLog:
         if individual and (task := self._write(individual, self._party(denial))) is not None:
             await asyncio.wait([task], timeout=_WAIT)
 
+    async def issued(self, request: Request, grant: AccessGrant, scope: str) -> None:
+        """Record a token before it is handed out, in the logs of the client's municipalities.
+
+        ``scope``: of the token. Returns when the entries are committed.
+        """
+        entries = []
+        for municipality_id in sorted(grant.municipalities & self._served):
+            caller = replace(_caller(request, municipality_id), client=grant.client)
+            subject = {"operation": "token", "scope": scope}
+            entry = AuditEntry(Action.TOKEN, caller, self._clock(), subject)
+            key = EventKey(municipality_id, grant.client, Action.TOKEN)
+            if self._clients.count(key, "token", entry):
+                entries.append(entry)
+        async with answering():
+            await asyncio.gather(*(self._audit.note(entry) for entry in entries))
+
     async def close(self) -> None:
         """Report all counts and wait for the entries being written."""
         for counters in (self._clients, self._strangers):
@@ -136,17 +163,17 @@ class DenialLog:
         return sorted(aimed | own)
 
     def _entry(self, municipality_id: str, denial: Denial) -> AuditEntry:
-        subject: dict[str, Any] = {
-            "operation": denial.operation.removesuffix("Short"),
-            "refused": denial.error.code,
-            "why": denial.reason,
-        }
+        unknown = isinstance(denial.error, NotFound)
+        subject: dict[str, Any] = {"operation": denial.operation.removesuffix("Short")}
+        if not unknown:
+            subject |= {"refused": denial.error.code, "why": denial.reason}
         if denial.municipality_id in self._served:
             subject["municipality"] = denial.municipality_id
         if denial.grant is not None:  # not validated yet: a value that is not an id may be anything
             named, _ = named_in(denial.request, denial.audit)
             subject |= {name: value for name, value in named.items() if parse_id(value) is not None}
-        return AuditEntry(Action.REFUSED, denial.caller(municipality_id), self._clock(), subject)
+        action = Action.NOT_FOUND if unknown else Action.REFUSED
+        return AuditEntry(action, denial.caller(municipality_id), self._clock(), subject)
 
     def _party(self, denial: Denial) -> tuple[str, str] | None:
         """Return municipality and party id of the person whom an authenticated client named.
@@ -176,7 +203,7 @@ class DenialLog:
         }
         caller = last.caller if key.source is not None else Caller(key.municipality_id)
         self._write(
-            [AuditEntry(Action.REFUSED, replace(caller, request_id=None), self._clock(), summary)],
+            [AuditEntry(last.action, replace(caller, request_id=None), self._clock(), summary)],
             None,
         )
 

@@ -15,7 +15,15 @@ from utskick.store.database import Database
 
 #: Actions that read; their entry is written before the response is sent. The entry of every other
 #: action is written in the transaction of the change.
-READS: Final = frozenset({Action.READ_HISTORY, Action.EXTRACT})
+READS: Final = frozenset(
+    {
+        Action.READ_HISTORY,
+        Action.EXTRACT,
+        Action.READ_FEED,
+        Action.READ_CONFIGURATION,
+        Action.READ_AUDIT,
+    }
+)
 #: Path parameters that name a person. They are recorded as a keyed hash only.
 _PERSONAL: Final = ("partyId", "personId")
 #: Path parameters that callers choose freely: they may hold a name and are not recorded.

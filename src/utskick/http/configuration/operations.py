@@ -20,6 +20,7 @@ _TAG: Final = "Configuration"
 _BASE: Final = "/{municipalityId}/configuration"
 _ONE: Final = f"{_BASE}/{{section}}"
 _CHANGE: Final = Audit(Action.CONFIGURE, ("section", *UNIT))
+_READ: Final = Audit(Action.READ_CONFIGURATION, ("section", *UNIT))
 _CHANGING: Final = (*parameters.CALLER, *header("If-Match"), *query(*UNIT))
 
 
@@ -42,6 +43,7 @@ LIST: Final = Operation(
     description="Returns every section that a unit of the municipality sets, with masked secrets.",
     tag=_TAG,
     scope="admin",
+    audit=Audit(Action.READ_CONFIGURATION),
     answers={200: Answer(list[SaidConfiguration])},
 )
 GET: Final = Operation(
@@ -53,6 +55,7 @@ GET: Final = Operation(
     "with the unit that sets it. `ETag` identifies the version for `If-Match`.",
     tag=_TAG,
     scope="admin",
+    audit=_READ,
     parameters=query(*UNIT),
     answers={200: Answer(UnitConfiguration, headers=("ETag",))},
 )

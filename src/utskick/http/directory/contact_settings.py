@@ -61,6 +61,9 @@ class ContactSettingCalls:
         )
         channels = tuple(each.channel() for each in body.contact_channels or ())
         setting = ContactSetting(new_id(), party, maker, body.alias, channels, now, now)
+        change = change.about(id=str(setting.id))
+        if maker is not None:
+            change = change.about(createdById=str(maker))
         async with answering():
             if party is not None:
                 change = await naming(change, self._service.database, party)

@@ -48,6 +48,7 @@ class DelegateCalls:
         delegate = Delegate(
             new_id(), principal, agent, tuple(each.filter(now) for each in body.filters), now, now
         )
+        change = change.about(id=str(delegate.id), principalId=str(principal), agentId=str(agent))
         async with answering():
             made = await self._delegates.create(delegate, change)
             if made is Delegated.ORPHAN:
@@ -113,6 +114,7 @@ class DelegateCalls:
         body = parse(FilterBody, await read_json(request, LIMIT))
         municipality_id, (delegate_id,) = self._located(request, "create", "id")
         made = body.filter(change.at)
+        change = change.about(filterId=str(made.id))
         async with answering():
             if not await self._delegates.put_filter(delegate_id, made, change):
                 raise NotFound(f"No delegate found for id {delegate_id}")

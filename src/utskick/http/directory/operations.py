@@ -184,7 +184,7 @@ FIND_DELEGATES: Final = _read(
     summary="Find delegates by agent, principal or both",
     description="Returns delegates with their filters, oldest first. One of the two parameters is "
     "needed.",
-    audit=Audit(Action.READ_HISTORY),
+    audit=Audit(Action.READ_HISTORY, ("agentId", "principalId")),
     parameters=query("agentId", "principalId"),
     answers={200: Answer(list[Delegate])},
 )

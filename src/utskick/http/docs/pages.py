@@ -19,7 +19,7 @@ from utskick.http.operation.document import document
 from utskick.http.operation.schemas import Response as ResponseModel
 from utskick.http.operation.schemas import Uri, member
 from utskick.http.pipeline.routing import Routes
-from utskick.http.wire.responses import json_response
+from utskick.http.wire.responses import json_response, without_nulls
 
 #: Date of the release of this version.
 _RELEASED: Final = "2026-11-30"
@@ -36,9 +36,12 @@ class ApiInfo(ResponseModel):
 
 
 def install(app: FastAPI, service: ApiContext, routes: Routes) -> None:
-    """Register the documents, the page and its assets."""
+    """Register the API's information, and where they are served its documents and the page."""
     description = _Description(service, routes)
-    routes.add([Route(API_INFO, description.info), Route(API_DOCS, description.as_yaml)])
+    routes.add([Route(API_INFO, description.info)])
+    if not service.publisher.docs:
+        return
+    routes.add([Route(API_DOCS, description.as_yaml)])
     app.add_route("/openapi.json", description.as_json)
     app.add_route("/api-docs.yaml", description.as_yaml)
     app.add_route("/docs", _page)
@@ -61,14 +64,17 @@ class _Description:
         return Response(text, media_type="application/yaml")
 
     async def info(self, _request: Request) -> Response:
+        publisher = self._service.publisher
         return json_response(
-            {
-                "apiName": "Utskick",
-                "apiVersion": __version__,
-                "apiReleased": _RELEASED,
-                "apiDocumentation": f"{self._service.publisher.url}/docs",
-                "apiStatus": "active",
-            }
+            without_nulls(
+                {
+                    "apiName": "Utskick",
+                    "apiVersion": __version__,
+                    "apiReleased": _RELEASED,
+                    "apiDocumentation": f"{publisher.url}/docs" if publisher.docs else None,
+                    "apiStatus": "active",
+                }
+            )
         )
 
     def _document(self) -> bytes:
@@ -85,7 +91,7 @@ API_INFO: Final = Operation(
     description="Information about the API as Digg's REST API profile defines it (VER.06).",
     tag="API",
     scope=PUBLIC,
-    rate=RateClass.UNLIMITED,
+    rate=RateClass.ADDRESS,
     answers={200: Answer(ApiInfo)},
     bad_request=False,
 )
@@ -97,7 +103,7 @@ API_DOCS: Final = Operation(
     description="The OpenAPI document of the service; `/openapi.json` is the same as JSON.",
     tag="API",
     scope=PUBLIC,
-    rate=RateClass.UNLIMITED,
+    rate=RateClass.ADDRESS,
     answers={200: Answer(media=("application/yaml",))},
     bad_request=False,
 )

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from utskick.domain.audit import Action
 from utskick.http.context import ApiContext
+from utskick.http.events.audit_log import AuditLogCalls, AuditLogPage
 from utskick.http.events.feed import FeedCalls
 from utskick.http.events.feed_schemas import EventPage
 from utskick.http.events.inbound import InboundCalls
@@ -41,9 +42,13 @@ def webhook_operations(service: ApiContext) -> list[Route]:
 
 
 def feed_operations(service: ApiContext) -> list[Route]:
-    """Return the operations of the event feed, in both forms of the path."""
+    """Return the operations of the event feed, in both forms of the path, and of the audit log."""
     to = FeedCalls(service)
-    return [Route(FEED.short("/events"), to.events), Route(FEED, to.events)]
+    return [
+        Route(FEED.short("/events"), to.events),
+        Route(FEED, to.events),
+        Route(AUDIT_LOG, AuditLogCalls(service).entries),
+    ]
 
 
 def inbound_operations(service: ApiContext) -> list[Route]:
@@ -62,7 +67,7 @@ INBOUND: Final = Operation(
     "provider repeats is another message.",
     tag="Events",
     scope="inbound:read",
-    audit=Audit(Action.READ_HISTORY),
+    audit=Audit(Action.READ_HISTORY, ("after", "limit")),
     parameters=query("inbound.after", "inbound.limit"),
     answers={200: Answer(InboundPage)},
 )
@@ -87,8 +92,24 @@ FEED: Final = Operation(
     "client that continues from `next` receives every event exactly once.",
     tag="Events",
     scope="events:read",
+    audit=Audit(Action.READ_FEED, ("after", "limit", "origin")),
     parameters=query("feed.after", "feed.limit", "feed.origin"),
     answers={200: Answer(EventPage)},
+)
+
+
+AUDIT_LOG: Final = Operation(
+    id="getAuditLog",
+    method="GET",
+    path="/{municipalityId}/audit",
+    summary="Read the audit log in the order of its chain",
+    description="Returns who did what, when and from where. An entry appears when it has been "
+    "linked into the chain, after some seconds. Reading is recorded itself.",
+    tag="Events",
+    scope="audit:read",
+    audit=Audit(Action.READ_AUDIT, ("after", "limit")),
+    parameters=query("audit.after", "audit.limit"),
+    answers={200: Answer(AuditLogPage)},
 )
 
 
@@ -104,6 +125,7 @@ def _webhook(method: str, path: str, **more: Any) -> Operation:
 
 
 _CHANGE: Final = Audit(Action.CONFIGURE, ("id",))
+_READ: Final = Audit(Action.READ_CONFIGURATION, ("id",))
 CREATE: Final = _webhook(
     "POST",
     _BASE,
@@ -124,6 +146,7 @@ LIST: Final = _webhook(
     id="getWebhooks",
     summary="List webhooks",
     description="Returns the webhooks of the calling system, oldest first.",
+    audit=Audit(Action.READ_CONFIGURATION),
     answers={200: Answer(list[ListedWebhook])},
     problems={},
 )
@@ -134,6 +157,7 @@ GET: Final = _webhook(
     summary="Read a webhook",
     description="Returns a webhook with its state and the number of events or "
     "inbound messages that wait to be sent.",
+    audit=_READ,
 )
 DELETE: Final = _webhook(
     "DELETE",

@@ -222,7 +222,7 @@ RECEIPT: Final = Operation(
     "Basic with the secret of the account, or by the signature of the provider.",
     tag="Receipts",
     scope=PUBLIC,
-    rate=RateClass.UNLIMITED,
+    rate=RateClass.REFUSED,
     answers={200: Answer(description="Stored")},
     problems={
         401: "The secret is missing or wrong",
@@ -239,7 +239,7 @@ RECEIPT_WITH_SECRET: Final = Operation(
     description="As `takeReceipt`, for providers that cannot send credentials in a header.",
     tag="Receipts",
     scope=PUBLIC,
-    rate=RateClass.UNLIMITED,
+    rate=RateClass.REFUSED,
     answers=RECEIPT.answers,
     problems=RECEIPT.problems,
 )

@@ -184,4 +184,4 @@ def _key(request: Request, raw: bytes) -> Key | None:
     digest = hashlib.sha256(
         request.url.path.encode() + b"\0" + str(request.query_params).encode() + b"\0" + raw
     ).digest()
-    return Key(text, digest)
+    return Key(text, digest, getattr(request.state, "client", None) or "")

@@ -14,6 +14,7 @@ from utskick.domain.errors import Unauthorized
 from utskick.http.audit.denials import Denial, DenialLog
 from utskick.http.pipeline.authorization import certificate_of
 from utskick.http.wire.body import media_type_of, read_body
+from utskick.http.wire.caller import address_of
 from utskick.http.wire.responses import json_response
 from utskick.store.database import PASSING
 
@@ -62,8 +63,11 @@ class IssuerEndpoints:
                 form,
                 request.headers.get("authorization"),
                 certificate_of(request, self._certificate),
+                address_of(request),
             )
-            return json_response(await self._issuer.token(token_request))
+            issued = await self._issuer.token(token_request)
+            await self._refusals.issued(request, issued.grant, issued.scope)
+            return json_response(issued.body)
         except TokenDenied as fault:
             if fault.client_id is not None and len(self._auditing) < _AT_ONCE:
                 # in a task, so that the response time does not reveal whether the client exists

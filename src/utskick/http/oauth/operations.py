@@ -39,7 +39,7 @@ TOKEN: Final = Operation(
     "by HTTP Basic, by form parameters, by a signed assertion (RFC 7523), or by a certificate.",
     tag=_TAG,
     scope=PUBLIC,
-    rate=RateClass.UNLIMITED,
+    rate=RateClass.TOKEN,
     body=Body(
         TokenForm,
         FORM,
@@ -53,6 +53,7 @@ TOKEN: Final = Operation(
             "Unauthorized: the client is unknown, or its credentials are wrong",
             headers=("WWW-Authenticate",),
         ),
+        503: Answer(TokenRefusal, "Service Unavailable: too many clients authenticate"),
     },
     problems={408: None, 413: None},
 )
@@ -67,7 +68,7 @@ def _published(operation: str, path: str, summary: str, description: str) -> Ope
         description=description,
         tag=_TAG,
         scope=PUBLIC,
-        rate=RateClass.UNLIMITED,
+        rate=RateClass.ADDRESS,
         answers={200: Answer(JsonObject)},
         bad_request=False,
     )

@@ -118,7 +118,7 @@ def _operation(
             operation,
             lambda model: {"schema": schema_of(model), "example": sample_of(model, enums)},
             guarded=bool(requirements),
-            limited=operation.rate is RateClass.CLIENT,
+            limited=operation.rate is not RateClass.REFUSED,
         ),
         "security": requirements,
     }

@@ -33,11 +33,16 @@ PUBLIC: Final = Public.PUBLIC
 class RateClass(Enum):
     """How calls are limited.
 
-    ``CLIENT``: per client, or per client and municipality where that has a limit of its own.
+    ``CLIENT``: per client, or per client and municipality where that has a limit of its own; calls
+    that are refused, per address. ``ADDRESS``: per address of the caller, for public calls.
+    ``TOKEN``: the same, by the lower rate of the token endpoint. ``REFUSED``: only calls that are
+    refused count, per address, so that reports of providers are never held up.
     """
 
     CLIENT = "client"
-    UNLIMITED = "unlimited"
+    ADDRESS = "address"
+    TOKEN = "token"  # noqa: S105 - a name
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,14 @@ _OWN: Final = {
         "Maximum number of events on a page",
         {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
     ),
+    "audit.after": _Description(
+        "`next` of the previous page: the number of a link. Absent: from the first entry",
+        {"type": "integer", "minimum": 0, "default": 0},
+    ),
+    "audit.limit": _Description(
+        "Maximum number of entries on a page",
+        {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+    ),
     "inbound.after": _Description(
         "`next` of the previous page, or `latest`. Absent: from the oldest message that is kept",
         {"type": "string", "pattern": _FEED},

@@ -16,6 +16,7 @@ from utskick.http.context import ApiContext
 from utskick.http.operation import Operation
 from utskick.http.wire.caller import caller_of
 from utskick.store.administration.audit import Audit as AuditLog
+from utskick.store.administration.audit import sealed
 from utskick.store.database import answering
 
 
@@ -42,10 +43,14 @@ class AuditRecorder:
             **audit.subject_of(request),
         }
         party = audit.party_of(request)
-        # the endpoint rejects a municipality that is not served; no key is made for it here
+        # the endpoint rejects a municipality that is not served; no keys are made for it here
         if party is not None and municipality_id in self._served:
             subject["party"] = await self.index(municipality_id, party)
-        return AuditEntry(audit.action, caller, self._service.clock(), subject)
+        entry = AuditEntry(audit.action, caller, self._service.clock(), subject)
+        if municipality_id not in self._served:
+            return entry
+        async with answering():
+            return await sealed(self._service.database.vault, entry)
 
     async def index(self, municipality_id: str, party: str) -> str:
         """Return the keyed hash under which a person is recorded."""

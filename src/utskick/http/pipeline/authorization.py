@@ -7,7 +7,7 @@ from functools import partial
 from fastapi import Request
 
 from utskick.auth.claims import AccessGrant
-from utskick.domain.errors import OtherMunicipality, ScopeMissing, Unauthorized
+from utskick.domain.errors import NotFound, OtherMunicipality, ScopeMissing, Unauthorized
 from utskick.http.audit.denials import Denial
 from utskick.http.context import ApiContext
 from utskick.http.operation import Operation
@@ -48,8 +48,12 @@ class Authorization:
         except (Unauthorized, ScopeMissing, OtherMunicipality) as error:
             await self._deny(request, error, grant)
             raise
-        request.state.client = grant.client
+        request.state.client, request.state.grant = grant.client, grant
         request.state.scope_check = partial(self._require, grant)  # not of the request: no cycle
+
+    async def not_found(self, request: Request, error: NotFound) -> None:
+        """Record that an admitted call asked for an id that does not exist here."""
+        await self._deny(request, error, request.state.grant)
 
     async def _require(self, grant: AccessGrant, request: Request, scope: str) -> None:
         """Check one more scope, for ``wire.caller.require_scope``."""
@@ -62,7 +66,7 @@ class Authorization:
     async def _deny(
         self,
         request: Request,
-        error: Unauthorized | ScopeMissing | OtherMunicipality,
+        error: Unauthorized | ScopeMissing | OtherMunicipality | NotFound,
         grant: AccessGrant | None,
     ) -> None:
         municipality_id = request.path_params.get("municipalityId", self._default)

@@ -1,4 +1,4 @@
-"""Rate limiter: a token bucket for each client."""
+"""Rate limiter: a token bucket for each client or address."""
 
 from __future__ import annotations
 
@@ -45,8 +45,15 @@ class RateLimiter:
         ``rate``: that of the client. Raises ``TooMany`` with the seconds to wait in
         ``Retry-After``.
         """
-        now, rate = self._clock(), rate or self._rate
-        bucket = self._buckets.get(client)
+        self._filled(client, rate or self._rate).left -= 1
+
+    def check(self, client: str) -> None:
+        """Raise ``TooMany`` where the next call would be one too many; it is not counted."""
+        self._filled(client, self._rate)
+
+    def _filled(self, client: str, rate: float) -> _Bucket:
+        """Return the bucket with what has flowed in. Raises ``TooMany`` where there is no call."""
+        now, bucket = self._clock(), self._buckets.get(client)
         if bucket is None or bucket.rate != rate:
             bucket = self._remember(client, rate, now)
         bucket.left = min(bucket.full, bucket.left + (now - bucket.at) * rate)
@@ -57,7 +64,7 @@ class RateLimiter:
                 f"more than {rate:g} calls a second; send many messages as one batch",
                 headers={"Retry-After": str(max(1, wait))},
             )
-        bucket.left -= 1
+        return bucket
 
     def _remember(self, client: str, rate: float, now: float) -> _Bucket:
         if len(self._buckets) >= _MOST:

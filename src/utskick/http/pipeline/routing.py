@@ -8,6 +8,7 @@ Half of the time of a request was spent there (bench/README.md).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,7 +19,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
 from utskick.auth import scopes
-from utskick.domain.errors import UtskickError
+from utskick.domain.errors import NotFound, TooMany, UtskickError
 from utskick.http.context import ApiContext
 from utskick.http.operation import PUBLIC, Operation, RateClass, Route
 from utskick.http.operation.operation import ChangeEndpoint, ReadEndpoint
@@ -27,6 +28,7 @@ from utskick.http.pipeline.audit import AuditRecorder
 from utskick.http.pipeline.authorization import Authorization
 from utskick.http.pipeline.rate_limit import RateLimiter
 from utskick.http.wire import problems
+from utskick.http.wire.caller import address_of
 from utskick.http.wire.language import LANGUAGE, preferred
 from utskick.http.wire.responses import with_line_end
 from utskick.store.database import FAULTS, unavailable
@@ -37,13 +39,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Stages around an endpoint, None where the operation passes without.
+    """Stages around an endpoint: authorization and rate limit before it, audit around it.
 
-    Authorization and rate limit before it, audit around it.
+    None where the operation passes without.
     """
 
     authorization: Authorization | None
-    rates: RateLimiter | None
+    rates: RateLimiter
     recorder: AuditRecorder | None
 
 
@@ -55,6 +57,7 @@ class Routes:
         self._service = service
         self._recorder = AuditRecorder(service)
         self._rates = RateLimiter(service.rate)
+        self._token_rates = RateLimiter(service.access.token_rate)
         self._scopes = scopes.every(service.channels)
         self._strict = Strict(service.channels)
         self._resources: dict[str, _Resource] = {}
@@ -96,7 +99,7 @@ class Routes:
         guarded = self._service.access.authenticator is not None and operation.scope is not PUBLIC
         return Stages(
             Authorization(operation, self._service) if guarded else None,
-            self._rates if operation.rate is RateClass.CLIENT else None,
+            self._token_rates if operation.rate is RateClass.TOKEN else self._rates,
             self._recorder if operation.audit is not None else None,
         )
 
@@ -136,26 +139,50 @@ class _Endpoint:
         request = Request(scope, receive, send)
         LIMIT.set(self._service.database.limit)
         LANGUAGE.set(preferred(request.headers.get("accept-language")))
-        authorization, rates = self._stages.authorization, self._stages.rates
         try:
-            if authorization is not None:
-                await authorization.admit(request)
-            if rates is not None:
-                _take(rates, request, self._service)
+            await self._admit(request)
             if self._stages.recorder is None:
                 answer = await cast(ReadEndpoint, self._serve)(request)
             else:
                 answer = await self._audited(request, self._stages.recorder)
         except UtskickError as error:
+            if isinstance(error, NotFound) and self._stages.authorization is not None:
+                await self._stages.authorization.not_found(request, error)
             answer = problems.of_error(error)
         except FAULTS as fault:
             answer = problems.of_error(unavailable(fault))
         except ClientDisconnect:
             log.info("client-disconnected", operation=self._operation.id)
             return
+        self._count_refused(request, answer)
         if getattr(request.state, "strict", False):
             answer = await self._strict.answer(self._operation, answer)
         await with_line_end(answer)(scope, receive, send)
+
+    async def _admit(self, request: Request) -> None:
+        """Check token and rate. Raises an ``UtskickError`` with the response."""
+        authorization, rates = self._stages.authorization, self._stages.rates
+        if authorization is not None:
+            try:
+                await authorization.admit(request)
+            except UtskickError:
+                rates.take(self._bucket_of(request))
+                raise
+        if self._operation.rate is RateClass.CLIENT:
+            _take(rates, request, self._service)
+        elif self._operation.rate is RateClass.REFUSED:
+            rates.check(self._bucket_of(request))
+        else:
+            rates.take(f"public {address_of(request)}")
+
+    def _bucket_of(self, request: Request) -> str:
+        """Return the name of the bucket of refused calls; reports of providers have their own."""
+        return f"refused {self._operation.rate.value} {address_of(request)}"
+
+    def _count_refused(self, request: Request, answer: Response) -> None:
+        if self._operation.rate is RateClass.REFUSED and 400 <= answer.status_code < 429:
+            with suppress(TooMany):  # it is the next call that is answered so
+                self._stages.rates.take(self._bucket_of(request))
 
     async def _audited(self, request: Request, recorder: AuditRecorder) -> Response:
         """Serve with the audit entry.
@@ -178,9 +205,7 @@ def _take(rates: RateLimiter, request: Request, service: ApiContext) -> None:
 
     By the limit of the municipality where that has one of its own.
     """
-    client = getattr(request.state, "client", None) or (
-        request.client.host if request.client else ""
-    )
+    client = getattr(request.state, "client", None) or address_of(request)
     municipality_id = request.path_params.get("municipalityId", service.default_municipality)
     rate = service.rate_of(municipality_id)
     rates.take(client if rate is None else f"{client} {municipality_id}", rate)

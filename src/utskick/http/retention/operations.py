@@ -50,6 +50,7 @@ RULES: Final = Operation(
     "that apply to anything.",
     tag="Retention",
     scope="retention:read",
+    audit=Audit(Action.READ_CONFIGURATION),
     answers={200: Answer(list[RetentionRule])},
 )
 LOG: Final = Operation(
@@ -61,6 +62,7 @@ LOG: Final = Operation(
     "contents or persons.",
     tag="Retention",
     scope="retention:read",
+    audit=Audit(Action.READ_CONFIGURATION),
     parameters=_PAGING,
     answers={200: Answer(RetentionProtocol)},
 )

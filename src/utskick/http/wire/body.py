@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic_core import from_json
 
 from utskick.domain.errors import TooLarge, TooSlow, Unreadable, WrongMediaType
-from utskick.domain.validators import refusal
+from utskick.http.wire.memory import MemoryShare
+from utskick.http.wire.validation import validated
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -44,13 +45,15 @@ async def read_body(request: Request, limit: int) -> bytes:
 
     Reading stops at the limit; nothing beyond it is buffered.
 
-    Raises ``TooLarge``, ``TooSlow`` when the body stops or trickles, and starlette's
-    ``ClientDisconnect``.
+    Raises ``TooLarge``, ``Overloaded``, ``TooSlow`` when the body stops or trickles, and
+    starlette's ``ClientDisconnect``.
     """
     too_large = TooLarge(f"the body exceeds {limit} bytes, the limit of this call", headers=_CLOSE)
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
-        raise too_large
+    length, share = request.headers.get("content-length", ""), share_of(request)
+    if length.isdigit():
+        if int(length) > limit:
+            raise too_large
+        share.body(int(length))
     chunks, size = [], 0
     clock, deadline = asyncio.get_running_loop().time, DEADLINE
     start = clock()
@@ -60,11 +63,18 @@ async def read_body(request: Request, limit: int) -> bytes:
                 size += len(chunk)
                 if size > limit:
                     raise too_large
+                share.body(size)
                 chunks.append(chunk)
                 timeout.reschedule(deadline.at(start, clock(), size))
     except TimeoutError:
         raise TooSlow("the body did not arrive in time", headers=_CLOSE) from None
     return b"".join(chunks)
+
+
+def share_of(request: Request) -> MemoryShare:
+    """Return what the call holds of the memory, which the middleware gave it."""
+    share: MemoryShare = request.scope["state"]["memory"]
+    return share
 
 
 async def read_json(request: Request, limit: int) -> bytes:
@@ -84,14 +94,12 @@ def media_type_of(request: Request) -> str:
 
 
 def parse(model: type[M], body: bytes) -> M:
-    """Parse a JSON body. Raises ``Unreadable``, or ``Invalid`` with every violation."""
+    """Parse a JSON body. Raises ``Unreadable``, or ``Invalid`` with its violations."""
     try:
         # RFC 8259 section 6 has no such numbers; inside strings the words are allowed
         if b"NaN" in body or b"Infinity" in body:
             from_json(body, allow_inf_nan=False)
-        return model.model_validate_json(body)
-    except ValidationError as fault:
-        raise refusal(fault, model) from None
+        return validated(model, body)
     except ValueError as fault:
         raise Unreadable(
             "Failed to read request", reasons=[{"message": f"not JSON: {fault}"}]

@@ -31,6 +31,11 @@ def caller_of(request: Request, municipality_id: str) -> Caller:
     )
 
 
+def address_of(request: Request) -> str:
+    """Return the caller's address, "" where it is unknown (a Unix socket)."""
+    return request.client.host if request.client else ""
+
+
 class ScopeCheck(Protocol):
     """Check of a call's token for one more scope. Raises ``ScopeMissing``."""
 

@@ -1,6 +1,7 @@
 """HTTP connection with limits on what a client may keep it waiting for.
 
-Size and time of the head, and time of a body that no endpoint reads.
+Number of connections, size and time of the head, time of a body that no endpoint reads, and time
+of an answer that the client does not read.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from utskick.http.wire.connections import ConnectionLimits
+
 #: Bytes of the request line and the headers together.
 HEAD: Final = 65_536
 _TOO_LARGE: Final = (
@@ -17,30 +20,69 @@ _TOO_LARGE: Final = (
     b"content-length: 0\r\nconnection: close\r\n\r\n"
 )
 
+_TOO_MANY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\n"
+    b"retry-after: 15\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+
 
 class HttpConnection(HttpToolsProtocol):
-    """uvicorn's protocol with two timeouts that it lacks.
+    """uvicorn's protocol with limits on the number of connections, and three timeouts.
 
-    For a head that never completes, and for the rest of a body after the response was sent.
+    For a head that never completes, for the rest of a body after the response was sent, and for
+    a client that reads nothing of its response.
 
-    ``patience``: seconds for either.
+    ``patience``: seconds for the first two; ``unread``: for the last.
     """
 
     patience: float = 15.0
+    unread: float = 60.0
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(
+        self, *arguments: Any, limits: ConnectionLimits | None = None, **named: Any
+    ) -> None:
         super().__init__(*arguments, **named)
+        self._limits = limits
+        self._address: str | None = None
+        self._is_refused = False
+        self._write_timer: TimerHandle | None = None
         self._timer: TimerHandle | None = None
         self._size = 0
         self._receiving = False
 
     def connection_made(self, transport: BaseTransport) -> None:
+        address = str((transport.get_extra_info("peername") or ("",))[0])
+        if self._limits is not None and not self._limits.admit(address):
+            self._is_refused = True
+            transport.write(_TOO_MANY)  # type: ignore[attr-defined]
+            transport.close()
+            return
+        self._address = address
         super().connection_made(transport)  # type: ignore[arg-type]
         self._start_timer()
 
+    def data_received(self, data: bytes) -> None:
+        if not self._is_refused:
+            super().data_received(data)
+
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_refused:
+            return
+        if self._limits is not None and self._address is not None:
+            self._limits.release(self._address)
         self._stop_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, and end the connection if it does not."""
+        super().pause_writing()
+        self._stop_write_timer()
+        self._write_timer = self.loop.call_later(self.unread, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_write_timer()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -82,6 +124,11 @@ class HttpConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def _count(self, size: int) -> None:
         self._size += size

@@ -5,11 +5,12 @@ The hash chain follows in the order of commits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from utskick.domain.audit import BEGINNING, Action, AuditEntry, ChainLink, linked
+from utskick.store.crypto.vault import Vault
 from utskick.store.database import Connection, Database
 from utskick.store.group_commit import GroupCommit
 from utskick.store.tenant import places
@@ -18,8 +19,9 @@ from utskick.store.tenant import places
 _STRIDE: Final = 5_000
 
 #: An entry as an INSERT's columns, and their order in ``columns``.
-COLUMNS: Final = "municipality_id, at, action, client, origin, issuer, address, request_id, subject"
-_WHOLE: Final = f"id, tx, {COLUMNS}"
+COLUMNS: Final = "municipality_id, at, action, client, origin, request_id, subject, who"
+#: issuer, address: of entries from before they were sealed in ``who``.
+WHOLE: Final = f"id, tx, {COLUMNS}, issuer, address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +45,39 @@ class Verified:
     broken: ChainBreak | None
 
 
+async def sealed(vault: Vault, entry: AuditEntry) -> AuditEntry:
+    """Return the entry with user and address sealed. Never inside a transaction."""
+    caller, at = entry.caller, entry.at
+    if entry.who is not None or (caller.issuer is None and caller.address is None):
+        return entry
+    await vault.callers.ready(entry.municipality_id, at)
+    who = vault.callers.seal(entry.municipality_id, at, caller.issuer, caller.address)
+    return replace(entry, who=who)
+
+
 def columns(entry: AuditEntry) -> tuple[Any, ...]:
+    """Return an entry as the values of ``COLUMNS``. It has been ``sealed``."""
     caller = entry.caller
+    assert entry.who is not None or caller.issuer is caller.address is None, "not sealed"
     return (
         caller.municipality_id,
         entry.at,
         entry.action.value,
         caller.client,
         caller.origin,
-        caller.issuer,
-        caller.address,
         caller.request_id,
         dict(entry.subject),
+        entry.who,
     )
 
 
 async def keep(connection: Connection | Any, entries: Sequence[AuditEntry]) -> None:
-    """Write entries, inside the caller's transaction."""
+    """Write entries that have been ``sealed``, inside the caller's transaction."""
     await connection.execute(
         f"""
         INSERT INTO audit_entries ({COLUMNS})
         SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[],
-            $6::text[], $7::text[], $8::text[],
-            $9::jsonb[])
+            $6::text[], $7::jsonb[], $8::bytea[])
         """,  # noqa: S608
         *map(list, zip(*(columns(entry) for entry in entries), strict=True)),
     )
@@ -79,7 +91,7 @@ class Audit:
         self._notes: GroupCommit[AuditEntry, None] = GroupCommit(self._keep)
 
     async def note(self, entry: AuditEntry) -> None:
-        await self._notes.put(entry)
+        await self._notes.put(await sealed(self._database.vault, entry))
 
     async def _keep(self, group: Sequence[AuditEntry]) -> Sequence[None]:
         async with self._database.pool.acquire() as connection:
@@ -113,7 +125,7 @@ class Audit:
             place = (last["tx"], last["entry_id"]) if last else (0, 0)
             rows = await connection.fetch(
                 f"""
-                SELECT {_WHOLE} FROM audit_entries
+                SELECT {WHOLE} FROM audit_entries
                 WHERE municipality_id = $1 AND (tx, id) > ($2, $3)
                     AND tx < utskick_complete_tx() ORDER BY tx, id LIMIT $4
                 """,  # noqa: S608
@@ -146,6 +158,15 @@ class Audit:
         )
         return Verified(walk.head, waiting if walk.broken is None else 0, walk.broken)
 
+    async def digest(self, municipality_id: str, number: int) -> bytes | None:
+        """Return the digest of a link, None where there is none."""
+        found: bytes | None = await self._database.pool.fetchval(
+            "SELECT digest FROM audit_links WHERE municipality_id = $1 AND number = $2",
+            municipality_id,
+            number,
+        )
+        return found
+
     async def municipalities(self) -> list[str]:
         return [
             row["municipality_id"]
@@ -154,11 +175,11 @@ class Audit:
 
     async def last(
         self, municipality_id: str, limit: int, action: Action | None = None
-    ) -> list[Mapping[str, Any]]:
-        """Return the newest entries, newest first."""
+    ) -> list[dict[str, Any]]:
+        """Return the newest entries, newest first, with user and address in plain text."""
         rows = await self._database.pool.fetch(
             f"""
-            SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1 AND ($2::text IS NULL
+            SELECT {WHOLE} FROM audit_entries WHERE municipality_id = $1 AND ($2::text IS NULL
                 OR action = $2)
             ORDER BY tx DESC, id DESC LIMIT $3
             """,  # noqa: S608
@@ -166,7 +187,7 @@ class Audit:
             action,
             limit,
         )
-        return [dict(row) for row in rows]
+        return await self._database.vault.callers.opened(rows)
 
 
 class _ChainReader:
@@ -195,7 +216,7 @@ class _ChainReader:
                 break
             entries = await self._database.pool.fetch(
                 f"""
-                SELECT {_WHOLE} FROM audit_entries WHERE municipality_id = $1
+                SELECT {WHOLE} FROM audit_entries WHERE municipality_id = $1
                     AND (tx, id) > ($2, $3) AND (tx, id) <= ($4, $5)
                 ORDER BY tx, id
                 """,  # noqa: S608

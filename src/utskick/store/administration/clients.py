@@ -120,13 +120,27 @@ class Clients:
         return done == "UPDATE 1"
 
     async def revoke(self, client_id: str, now: datetime) -> bool:
-        """Revoke a client. False: there is no such client, or it was revoked before."""
+        """Revoke a client, and the tokens that it has.
+
+        False: there is no such client, or it was revoked before.
+        """
         done = await self._database.pool.execute(
-            "UPDATE clients SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+            "UPDATE clients SET revoked_at = $2, tokens_from = $2"
+            " WHERE id = $1 AND revoked_at IS NULL",
             client_id,
             now,
         )
         return done == "UPDATE 1"
+
+    async def tokens_from(self, since: datetime) -> dict[str, datetime]:
+        """Return the clients that were revoked since then, and when.
+
+        Also those that have been enabled again: their earlier tokens stay refused.
+        """
+        rows = await self._database.pool.fetch(
+            "SELECT id, tokens_from FROM clients WHERE tokens_from > $1", since
+        )
+        return {row["id"]: row["tokens_from"] for row in rows}
 
     async def used(self, client_id: str, now: datetime, before: datetime) -> None:
         """Record that it fetched a token, where the last time was before ``before``."""

@@ -14,7 +14,7 @@ import structlog
 from utskick.domain.audit import AuditEntry
 from utskick.domain.configuration import CHANGED, UnitSetting
 from utskick.domain.unit import Unit
-from utskick.store.administration.audit import keep
+from utskick.store.administration.audit import keep, sealed
 from utskick.store.crypto.cipher import Locked
 from utskick.store.crypto.vault import Vault
 from utskick.store.database import Connection, Database
@@ -57,6 +57,7 @@ class ConfigurationRows:
 
     async def change(self, unit: Unit, section: str, change: Change, audit: AuditEntry) -> None:
         """Change a row, one at a time in a municipality, and notify every process on commit."""
+        audit = await sealed(self._database.vault, audit)
         async with self._database.of(unit.municipality_id).transaction() as connection:
             await _lock(connection, unit.municipality_id)
             row = await connection.fetchrow(

@@ -12,6 +12,7 @@ import hmac
 import os
 from enum import StrEnum
 from typing import Any, Final
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,6 +23,9 @@ from utskick.store.crypto.cipher import Locked
 #: The first byte of an encrypted value. No text in UTF-8 begins with it (RFC 3629 section 3), so a
 #: value that was written without encryption by mistake is noticed.
 FORM: Final = b"\xf8"
+#: The same of a value that is bound to its row as well: moved to another row, it does not decrypt.
+ROW_FORM: Final = b"\xf9"
+FORMS: Final = (FORM, ROW_FORM)
 _MONTH: Final = slice(1, 4)
 _NONCE: Final = slice(4, 16)
 _TAG: Final = 16
@@ -46,11 +50,12 @@ class Column(StrEnum):
     SECRET = "secret"  # noqa: S105
     RECORDED = "recorded"
     INBOUND = "inbound"
+    CALLER = "caller"
 
 
 def month_of_value(value: bytes) -> Month:
     """Return the month whose key encrypted a value. Raises ``Locked`` where it is not encrypted."""
-    if value[:1] != FORM:
+    if value[:1] not in FORMS:
         raise Locked("a value on disk is not encrypted: it has been changed on disk")
     return Month(int.from_bytes(value[_MONTH], "big"))
 
@@ -64,23 +69,35 @@ class MonthKey:
     def __init__(self, municipality_id: str, month: Month, key: bytes) -> None:
         self._cipher = AESGCM(key)
         self._head = FORM + month.to_bytes(3, "big")
-        self._bound = {
-            column: _bound(self._head, municipality_id.encode(), column.encode())
-            for column in Column
-        }
+        self._row_head = ROW_FORM + self._head[1:]
+        self._bound, self._row_bound = (
+            {column: _bound(head, municipality_id.encode(), column.encode()) for column in Column}
+            for head in (self._head, self._row_head)
+        )
         self._month = month
 
     def __repr__(self) -> str:
         return f"MonthKey({written(self._month)})"
 
-    def encrypt(self, column: Column, plain: bytes) -> bytes:
+    def encrypt(self, column: Column, plain: bytes, row: UUID | None = None) -> bytes:
+        """Encrypt a value. ``row``: the id of its row, where it is bound to that."""
         nonce = os.urandom(12)
-        return self._head + nonce + self._cipher.encrypt(nonce, plain, self._bound[column])
+        if row is None:
+            return self._head + nonce + self._cipher.encrypt(nonce, plain, self._bound[column])
+        bound = self._row_bound[column] + row.bytes
+        return self._row_head + nonce + self._cipher.encrypt(nonce, plain, bound)
 
-    def decrypt(self, column: Column, sealed: bytes) -> bytes:
-        """Decrypt a value. Raises ``Locked``."""
+    def decrypt(self, column: Column, sealed: bytes, row: UUID | None = None) -> bytes:
+        """Decrypt a value.
+
+        ``row``: the id of the row that it was found in; a value from before values were bound to
+        their rows needs none. Raises ``Locked``.
+        """
+        bound = self._bound[column]
+        if sealed[:1] == ROW_FORM:
+            bound = self._row_bound[column] + (row.bytes if row is not None else b"")
         try:
-            return self._cipher.decrypt(sealed[_NONCE], sealed[_NONCE.stop :], self._bound[column])
+            return self._cipher.decrypt(sealed[_NONCE], sealed[_NONCE.stop :], bound)
         except (InvalidTag, ValueError):
             raise Locked(
                 f"a value of {written(self._month)} cannot be opened: it has been changed on disk, "
@@ -163,4 +180,4 @@ class FileKey:
 
 def sealed_values(row: Any) -> list[bytes]:
     """Return the values of a row that are encrypted with a month's key."""
-    return [value for value in row.values() if type(value) is bytes and value[:1] == FORM]
+    return [value for value in row.values() if type(value) is bytes and value[:1] in FORMS]

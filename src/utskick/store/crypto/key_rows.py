@@ -20,6 +20,8 @@ KeyPlace = tuple[str, str]
 INDEX: Final = "index"
 #: Prefix of the periods of the directory's keys, which are of municipality "".
 PEOPLE: Final = "people-"
+#: Prefix of the periods of the keys of callers in the audit log: ``callers-2026-01``.
+CALLERS: Final = "callers-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +163,20 @@ class VaultKeys:
         )
         return bool(done)
 
-    async def clear(self) -> None:
-        """Rewrite the table: a deleted row stays in its page until it is overwritten."""
+    async def clear(self) -> bool:
+        """Rewrite the table: a deleted row stays in its page until it is overwritten.
+
+        Then force a checkpoint and a new segment of the WAL, where this login may: standbys and
+        archives get the destruction at once, and segments from before can be removed. Returns
+        whether it may.
+        """
         await self._pool.execute("VACUUM (FULL) vault_wraps")
+        for statement in ("SELECT pg_switch_wal()", "CHECKPOINT"):
+            try:
+                await self._pool.execute(statement)
+            except asyncpg.InsufficientPrivilegeError:
+                return False
+        return True
 
 
 def _key_rows(rows: Collection[Any]) -> list[KeyRow]:

@@ -12,11 +12,13 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping
 from time import monotonic
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 
 from utskick.domain.errors import Erased
 from utskick.domain.month import Month, written
+from utskick.store.crypto.caller_keys import CallerKeys
 from utskick.store.crypto.cipher import KEY, Cipher, Locked
 from utskick.store.crypto.columns import (
     Column,
@@ -51,6 +53,7 @@ class Vault:
         self._lasting: dict[str, LastingKey] = {}
         self._until: dict[tuple[str, Month], float] = {}
         self._fetching = asyncio.Lock()
+        self.callers = CallerKeys(self._key_at)
 
     @property
     def locks(self) -> bool:
@@ -161,6 +164,14 @@ class Vault:
             for place, row in found.items():
                 self._take(row, places[place])
 
+    async def _key_at(self, place: KeyPlace, make: bool) -> bytes | None:
+        """Return the key of a place, None where there is none. ``make``: make a missing one."""
+        found = await self.rows.some([place])
+        if make and not found:
+            await self.rows.make(place, self._wraps(place, secrets.token_bytes(KEY)))
+            found = await self.rows.some([place])
+        return self._unwrapped(found[0]) if found and found[0].destroyed is None else None
+
     def _take(self, row: KeyRow, month: Month | None) -> None:
         municipality_id = row.place[0]
         if month is None:
@@ -204,9 +215,14 @@ class Vault:
     def is_erased(self, municipality_id: str, month: Month) -> bool:
         return self._months.get((municipality_id, month), True) is None
 
-    def decrypt_column(self, municipality_id: str, column: Column, sealed: bytes) -> bytes:
-        """Decrypt a value of a column. Raises ``Erased`` or ``Locked``."""
-        return self.of(municipality_id, month_of_value(sealed)).decrypt(column, sealed)
+    def decrypt_column(
+        self, municipality_id: str, column: Column, sealed: bytes, row: UUID | None = None
+    ) -> bytes:
+        """Decrypt a value of a column, found in the row with this id.
+
+        Raises ``Erased`` or ``Locked``.
+        """
+        return self.of(municipality_id, month_of_value(sealed)).decrypt(column, sealed, row)
 
     def lasting(self, municipality_id: str) -> LastingKey:
         """Return a municipality's lasting key, fetched by ``ready``."""

@@ -114,7 +114,7 @@ class Subscriptions:
                 keys[0],
                 change.at,
             )
-            await keep(connection, [change])
+            await keep(connection, [change.about(id=str(found))])
         return found
 
     async def remove(self, subscription_id: UUID, change: AuditEntry) -> bool:

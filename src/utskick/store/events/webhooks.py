@@ -128,7 +128,7 @@ class Webhooks:
                 wanted.kind.value,
             )
             if added:
-                await keep(connection, [change])
+                await keep(connection, [change.about(id=str(made))])
         return (made, secret) if added else None
 
     async def listed(self, owner: Owner) -> list[Webhook]:

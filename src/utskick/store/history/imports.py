@@ -223,7 +223,7 @@ class Records:
             self._channels[record.message_type],
             record.message_type,
             Priority.NORMAL.value,
-            encrypt(Column.DESTINATION, record.destination.encode()),
+            encrypt(Column.DESTINATION, record.destination.encode(), record.delivery_id),
             record.at,
             record.at,
             record.at,

@@ -29,7 +29,7 @@ async def senders_of(database: Database, municipality_id: str, party_key: bytes)
     tenant, vault = database.of(municipality_id), database.vault
     rows = await tenant.fetch(
         """
-        SELECT d.municipality_id, d.destination
+        SELECT d.id, d.municipality_id, d.destination
         FROM messages m JOIN deliveries d ON d.message_id = m.id AND d.municipality_id = $1
         WHERE m.municipality_id = $1 AND m.party_key = $2 AND d.message_type IN (
             SELECT message_type FROM inbound_messages WHERE municipality_id = $1
@@ -42,7 +42,9 @@ async def senders_of(database: Database, municipality_id: str, party_key: bytes)
     found = set[bytes]()
     for row in rows:
         with suppress(Erased):
-            number = vault.decrypt_column(municipality_id, Column.DESTINATION, row["destination"])
+            number = vault.decrypt_column(
+                municipality_id, Column.DESTINATION, row["destination"], row["id"]
+            )
             found.add(vault.lasting(municipality_id).sender(number.decode()))
     return sorted(found)
 

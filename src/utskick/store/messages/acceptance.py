@@ -41,11 +41,11 @@ _INSERT: Final = f"""
             $14::timestamptz[], $15::uuid[], $16::bytea[], $17::bytea[], $18::text[], $19::uuid[],
             $20::bytea[], $21::boolean[], $22::text[], $23::text[], $24::text[], $25::bytea[],
             $26::timestamptz[], $27::timestamptz[], $28::int[], $29::text[], $30::bytea[],
-            $31::text[], $32::text[], $33::jsonb[], $34::text[])
+            $31::text[], $32::bytea[], $33::jsonb[], $34::text[])
         AS r(batch_id, municipality_id, channel, message_type, priority, origin, issuer, request_id,
             department, batch_reference, content, attachments, remarks, created_at, message_id,
             party_key, party, reference, delivery_id, destination, awaited, leg, leg_type, next,
-            secret, due_at, expires_at, level, lane, payload, client, address, audited,
+            secret, due_at, expires_at, level, lane, payload, client, who, audited,
             organization_number)),
     b AS (
         INSERT INTO batches (id, municipality_id, channel, message_type, priority, origin, issuer,
@@ -68,10 +68,10 @@ _INSERT: Final = f"""
         SELECT level, lane, payload, CASE WHEN due_at > created_at THEN due_at ELSE now() END,
             'queued' FROM r),
     a AS (
-        INSERT INTO audit_entries (municipality_id, at, action, client, origin, issuer, address,
-            request_id, subject)
-        SELECT municipality_id, created_at, 'send', client, origin, issuer, address, request_id,
-            audited FROM r)
+        INSERT INTO audit_entries (municipality_id, at, action, client, origin, request_id,
+            subject, who)
+        SELECT municipality_id, created_at, 'send', client, origin, request_id, audited, who
+        FROM r)
     SELECT pg_notify('utskick_work', lane) FROM (SELECT DISTINCT lane FROM r) l
 """  # noqa: S608
 
@@ -100,7 +100,9 @@ class Messages:
     async def ready(self, numbered: NumberedRequest) -> None:
         """Fetch the keys that ``write`` encrypts with."""
         month = month_of(numbered.created_at)
-        await self._database.vault.ready(numbered.caller.municipality_id, month)
+        vault, municipality_id = self._database.vault, numbered.caller.municipality_id
+        await vault.ready(municipality_id, month)
+        await vault.callers.ready(municipality_id, numbered.created_at)
 
     def _key(self, numbered: NumberedRequest) -> MonthKey:
         month = month_of(numbered.created_at)
@@ -158,7 +160,7 @@ class Messages:
             caller.request_id,
             plan.department,
             reference,
-            encrypt(Column.CONTENT, orjson.dumps(content)),
+            encrypt(Column.CONTENT, orjson.dumps(content), numbered.batch_id),
             encrypt(Column.FILES, orjson.dumps(names_of(files))) if files else None,
             plan.remarks or None,
             numbered.created_at,
@@ -189,9 +191,9 @@ class Messages:
             content, files = stored(plan.content, plan.legs), plan.attachments
         else:
             return None, None
-        encrypt = self._key(numbered).encrypt
+        encrypt, message_id = self._key(numbered).encrypt, numbered.ids[index][0]
         return (
-            encrypt(Column.CONTENT, orjson.dumps(content)),
+            encrypt(Column.CONTENT, orjson.dumps(content), message_id),
             encrypt(Column.FILES, orjson.dumps(names_of(files))) if files else None,
         )
 
@@ -200,8 +202,15 @@ class Messages:
         return self._key(numbered).encrypt(Column.SECRET, secret) if secret is not None else None
 
     def _destination(self, numbered: NumberedRequest, index: int) -> bytes:
-        destination = numbered.plan.recipients[index].destination
-        return self._key(numbered).encrypt(Column.DESTINATION, destination.encode())
+        destination, row = numbered.plan.recipients[index].destination, numbered.ids[index][1]
+        return self._key(numbered).encrypt(Column.DESTINATION, destination.encode(), row)
+
+    def _who(self, numbered: NumberedRequest) -> bytes | None:
+        """Return user and address of the caller, sealed for the audit log."""
+        caller = numbered.caller
+        return self._database.vault.callers.seal(
+            caller.municipality_id, numbered.created_at, caller.issuer, caller.address
+        )
 
     def _flat(self, numbered: NumberedRequest) -> tuple[Any, ...]:
         """Return the parameters of ``_INSERT`` for one request."""
@@ -223,7 +232,7 @@ class Messages:
             numbered.lane(0),
             jobs.payload(caller.municipality_id, delivery_id),
             caller.client,
-            caller.address,
+            self._who(numbered),
             audited(numbered),
             numbered.plan.organization_number,
         )
@@ -231,7 +240,13 @@ class Messages:
     async def _copy(self, connection: Connection, numbered: NumberedRequest) -> None:
         """Write a batch of many by COPY; rows are made while they are sent."""
         total = await self._add_to_batch(connection, numbered)
-        entry = AuditEntry(Action.SEND, numbered.caller, numbered.created_at, audited(numbered))
+        entry = AuditEntry(
+            Action.SEND,
+            numbered.caller,
+            numbered.created_at,
+            audited(numbered),
+            self._who(numbered),
+        )
         await audit.keep(connection, [entry])
         await connection.copy_records_to_table(
             "messages",

@@ -23,10 +23,11 @@ _BATCHES: Final = 64
 #: What ``Contents.of`` and ``recipient_of`` read, of ``d`` a delivery, ``m`` its message and ``b``
 #: its batch. ``content`` and ``attachments`` are null where they are the batch's and shared.
 CONTENT: Final = """
-    d.municipality_id, d.batch_id, d.channel, d.destination, m.party, m.reference,
-    b.channel AS batch_channel,
+    d.id AS delivery_row, d.municipality_id, d.batch_id, d.channel, d.destination, m.party,
+    m.reference,     b.channel AS batch_channel,
     CASE WHEN m.content IS NOT NULL THEN m.content
         WHEN b.recipients = 1 THEN b.content END AS content,
+    CASE WHEN m.content IS NOT NULL THEN m.id ELSE b.id END AS content_row,
     CASE WHEN m.content IS NOT NULL THEN m.attachments
         WHEN b.recipients = 1 THEN b.attachments END AS attachments
 """
@@ -77,7 +78,7 @@ class Contents:
         found = self._shared.get((municipality_id, batch_id))
         if found is None:
             row = await self._database.of(municipality_id).fetchrow(
-                "SELECT municipality_id, content, attachments FROM batches"
+                "SELECT municipality_id, content, id AS content_row, attachments FROM batches"
                 " WHERE municipality_id = $1 AND id = $2",
                 municipality_id,
                 batch_id,
@@ -92,7 +93,9 @@ class Contents:
     def _read(self, municipality_id: str, row: Any) -> _Stored:
         vault = self._database.vault
         content = orjson.loads(
-            vault.decrypt_column(municipality_id, Column.CONTENT, row["content"])
+            vault.decrypt_column(
+                municipality_id, Column.CONTENT, row["content"], row["content_row"]
+            )
         )
         return content, read_names(vault, municipality_id, row["attachments"])
 
@@ -104,7 +107,9 @@ def recipient_of(vault: Vault, row: Any) -> Recipient:
     """
     municipality_id = row["municipality_id"]
     return Recipient(
-        vault.decrypt_column(municipality_id, Column.DESTINATION, row["destination"]).decode(),
+        vault.decrypt_column(
+            municipality_id, Column.DESTINATION, row["destination"], row["delivery_row"]
+        ).decode(),
         vault.decrypt_column(municipality_id, Column.PARTY, row["party"]).decode()
         if row["party"]
         else None,

@@ -125,7 +125,7 @@ class FollowUps:
             delivery_id,
             route.channel,
             follow_up.message_type,
-            key.encrypt(Column.DESTINATION, route.destination.encode()),
+            key.encrypt(Column.DESTINATION, route.destination.encode(), delivery_id),
             list(follow_up.rest),
             follow_up.at,
             follow_up.at + LIFETIME,

@@ -18,7 +18,7 @@ KEPT = timedelta(hours=24)
 
 
 class IdempotencyKeys:
-    """Reader and writer of idempotency keys, one row for each key and municipality.
+    """Reader and writer of idempotency keys, one row for each municipality, client and key.
 
     The row and the accepted message become visible together, or not at all.
     """
@@ -38,7 +38,7 @@ class IdempotencyKeys:
         municipality_id = numbered.caller.municipality_id
         free = await connection.fetchval(
             "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))",
-            f"{municipality_id}/{key.text}",
+            f"{municipality_id}/{key.client}/{key.text}",
         )
         if not free:
             raise StillRunning(
@@ -46,30 +46,35 @@ class IdempotencyKeys:
                 headers={"Retry-After": "1"},
             )
         digest = self._database.vault.lasting(municipality_id).request(key.digest)
-        added = await connection.fetchval(
-            """
-            INSERT INTO idempotency_keys AS k (municipality_id, key, digest, batch_id,
-                created_at) VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT (municipality_id, key) DO UPDATE SET digest = $3, batch_id = $4,
-                created_at = $5, status = NULL, answer = NULL
-                WHERE k.created_at < $6
-            RETURNING true
-            """,
-            municipality_id,
-            key.text,
-            digest,
-            numbered.mark,
-            numbered.created_at,
-            numbered.created_at - KEPT,
-        )
-        if added:
-            return None
-        row = await connection.fetchrow(
-            "SELECT digest, batch_id, status, headers, answer FROM idempotency_keys"
-            " WHERE municipality_id = $1 AND key = $2",
-            municipality_id,
-            key.text,
-        )
+        since = numbered.created_at - KEPT
+        row = await self._of_nobody(connection, municipality_id, key, digest, since)
+        if row is None:
+            added = await connection.fetchval(
+                """
+                INSERT INTO idempotency_keys AS k (municipality_id, client, key, digest, batch_id,
+                    created_at) VALUES ($1, $2, $3, $4, $5, $6)
+                ON CONFLICT (municipality_id, client, key) DO UPDATE SET digest = $4,
+                    batch_id = $5, created_at = $6, status = NULL, answer = NULL
+                    WHERE k.created_at < $7
+                RETURNING true
+                """,
+                municipality_id,
+                key.client,
+                key.text,
+                digest,
+                numbered.mark,
+                numbered.created_at,
+                since,
+            )
+            if added:
+                return None
+            row = await connection.fetchrow(
+                "SELECT digest, batch_id, status, headers, answer FROM idempotency_keys"
+                " WHERE municipality_id = $1 AND client = $2 AND key = $3",
+                municipality_id,
+                key.client,
+                key.text,
+            )
         assert row is not None
         if row["digest"] != digest:
             raise KeyReused(
@@ -85,13 +90,41 @@ class IdempotencyKeys:
         await connection.execute(
             """
             UPDATE idempotency_keys SET status = $3, headers = $4, answer = $5
-            WHERE municipality_id = $1 AND key = $2 AND answer IS NULL
+            WHERE municipality_id = $1 AND key = $2 AND client IN ($6, '') AND digest = $7
+                AND answer IS NULL
             """,
             municipality_id,
             key.text,
             replay.status,
             replay.headers,
             zlib.compress(replay.body, 1),
+            key.client,
+            self._database.vault.lasting(municipality_id).request(key.digest),
+        )
+
+    async def _of_nobody(
+        self,
+        connection: Connection,
+        municipality_id: str,
+        key: Key,
+        digest: bytes,
+        since: datetime,
+    ) -> Any:
+        """Return the row of the same request that no client is known of, for a client.
+
+        It was sent without a token, or before keys belonged to clients: a client that repeats it
+        after an upgrade must not send it twice.
+        """
+        if not key.client:
+            return None
+        return await connection.fetchrow(
+            "SELECT digest, batch_id, status, headers, answer FROM idempotency_keys"
+            " WHERE municipality_id = $1 AND client = '' AND key = $2 AND digest = $3"
+            " AND created_at >= $4",
+            municipality_id,
+            key.text,
+            digest,
+            since,
         )
 
     async def forget(self, now: datetime) -> int:

@@ -81,16 +81,16 @@ class InboundRows:
     ) -> tuple[Any, ...]:
         """Return the values of a row, encrypted with the key of this month."""
         mid, text = place.municipality_id, joined(part.text)
-        key = self._vault.of(mid, month_of(now))
+        key, message_id = self._vault.of(mid, month_of(now)), new_id()
         return (
-            new_id(),
+            message_id,
             mid,
             place.message_type,
             place.account,
             part.recipient,
             self._vault.lasting(mid).sender(part.sender),
-            key.encrypt(Column.DESTINATION, part.sender.encode()),
-            key.encrypt(Column.INBOUND, text.encode()),
+            key.encrypt(Column.DESTINATION, part.sender.encode(), message_id),
+            key.encrypt(Column.INBOUND, text.encode(), message_id),
             missing,
             missing == 0 and asks_to_stop(text),
             now,

@@ -147,7 +147,10 @@ class InboundFeed:
 
     def _open(self, row: Any, column: Column, name: str) -> str | None:
         try:
-            return self._vault.decrypt_column(row["municipality_id"], column, row[name]).decode()
+            sealed = self._vault.decrypt_column(
+                row["municipality_id"], column, row[name], row["id"]
+            )
+            return sealed.decode()
         except Erased:
             return None
 

@@ -244,11 +244,11 @@ class PrintBatches:
             request["priority"],
             request["origin"],
             request["issuer"],
-            encrypt(Column.CONTENT, orjson.dumps(content)),
+            encrypt(Column.CONTENT, orjson.dumps(content), print_batch),
             now,
             message_id,
             delivery_id,
-            encrypt(Column.DESTINATION, b""),
+            encrypt(Column.DESTINATION, b"", delivery_id),
             now + _LIFETIME,
         )
         job = (channel, Priority(request["priority"]), municipality_id, delivery_id, now)

@@ -253,18 +253,18 @@ class HeldDatabase:
             "before": release.before.isoformat(),
             "reason": release.reason,
         }
-        await audit.keep(
-            connection,
-            [
-                AuditEntry(
-                    Action.RESOLVE,
-                    Caller(municipality_id, ORIGIN, release.by),
-                    now,
-                    {**subject, "deliveries": count},
-                )
-                for municipality_id, count in counts.items()
-            ],
-        )
+        entries = [
+            AuditEntry(
+                Action.RESOLVE,
+                Caller(municipality_id, ORIGIN, release.by),
+                now,
+                {**subject, "deliveries": count},
+            )
+            for municipality_id, count in counts.items()
+        ]
+        # the command line has the pool to itself: the keys are fetched beside this transaction
+        vault = self._database.vault
+        await audit.keep(connection, [await audit.sealed(vault, entry) for entry in entries])
 
     async def hold(self, by: str) -> int:
         """Hold everything that waits, on a person's word. Returns how many jobs."""

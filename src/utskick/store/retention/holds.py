@@ -91,7 +91,7 @@ class Holds:
                 wanted.actor,
                 change.at,
             )
-            await keep(connection, [change])
+            await keep(connection, [_about(change, made, subject)])
         return made
 
     async def get(self, municipality_id: str, hold_id: UUID) -> Hold | None:
@@ -231,3 +231,11 @@ async def _exists(connection: Connection, municipality_id: str, subject: Subject
             subject.id,
         )
     )
+
+
+def _about(change: AuditEntry, hold_id: UUID, subject: Subject) -> AuditEntry:
+    """Return the entry with the hold and what it covers; a person is named by the caller."""
+    named = {"id": str(hold_id), "kind": subject.kind.value}
+    if subject.kind is not HoldKind.PARTY:
+        named[f"{subject.kind.value}Id"] = str(subject.id)
+    return change.about(**named)

@@ -14,8 +14,7 @@ from utskick.domain.errors import NotAllowedHere, NotFound
 from utskick.domain.message import Caller
 from utskick.domain.month import Month, month_of, written
 from utskick.domain.status import PENDING, Status
-from utskick.store.administration.audit import keep
-from utskick.store.crypto.columns import FORM
+from utskick.store.administration.audit import keep, sealed
 from utskick.store.database import Database
 
 #: Without its key, a delivery of these statuses could not be sent.
@@ -25,13 +24,15 @@ _UNSENT: Final = PENDING | {Status.GATHERED}
 class KeyDestruction:
     """Destruction of the key of one month of a municipality.
 
-    Statuses, statistics and events stay as they are.
+    Statuses, statistics and events stay as they are. ``switched``: whether the WAL was switched
+    after it.
     """
 
     def __init__(self, database: Database, municipality_id: str, month: Month) -> None:
         self._database = database
         self._municipality_id = municipality_id
         self._month = month
+        self.switched = False
 
     async def check(self, now: datetime) -> int:
         """Return how many deliveries will become unreadable.
@@ -54,10 +55,10 @@ class KeyDestruction:
             SELECT count(*) AS deliveries,
                 count(*) FILTER (WHERE status = ANY($3::text[])) AS pending
             FROM deliveries
-            WHERE municipality_id = $1 AND substring(destination FROM 1 FOR 4) = $2
+            WHERE municipality_id = $1 AND substring(destination FROM 2 FOR 3) = $2
             """,
             self._municipality_id,
-            FORM + self._month.to_bytes(3, "big"),
+            self._month.to_bytes(3, "big"),
             [status.value for status in _UNSENT],
             timeout=3600,
         )
@@ -76,12 +77,13 @@ class KeyDestruction:
         """
         database, month = self._database, written(self._month)
         caller = Caller(self._municipality_id, issuer=issuer)
+        subject = {"operation": "destroyMonth", "month": month}
+        entry = await sealed(database.vault, AuditEntry(Action.ERASE, caller, now, subject))
         async with database.transaction() as connection:
             done = await database.vault.rows.destroy(connection, (self._municipality_id, month))
             if done:
-                subject = {"operation": "destroyMonth", "month": month}
-                await keep(connection, [AuditEntry(Action.ERASE, caller, now, subject)])
+                await keep(connection, [entry])
         if done:
             database.vault.forget(self._municipality_id, self._month)
-            await database.vault.rows.clear()
+            self.switched = await database.vault.rows.clear()
         return done

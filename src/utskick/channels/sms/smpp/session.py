@@ -23,6 +23,9 @@ from utskick.channels.sms.smpp.command_status import (
 from utskick.channels.sms.smpp.pdu import Command, Frame, InvalidPdu, bind_body, read_frame
 from utskick.channels.sms.smpp.submit_sm import Part
 from utskick.domain.outcome import Deferred, Misconfigured, Outcome, Reason, Uncertain
+from utskick.outgoing.address_guard import ForbiddenAddress
+from utskick.outgoing.dialing import dial
+from utskick.outgoing.http_client import FORBIDDEN
 
 #: Handles a deliver_sm and returns the status to respond with, once it has been stored.
 Receive = Callable[[DeliverSm], Awaitable[int]]
@@ -234,9 +237,12 @@ async def open_session(account: SmppAccount, receive: Receive) -> Session | Outc
         )
     try:
         async with asyncio.timeout(account.connect_timeout):
+            sock = await dial(account.host, account.port, account.reach)
             streams = await asyncio.open_connection(
-                account.host, account.port, ssl=tls, server_hostname=account.host if tls else None
+                sock=sock, ssl=tls, server_hostname=account.host if tls else None
             )
+    except ForbiddenAddress:
+        return FORBIDDEN
     except ssl.SSLError as fault:
         return Misconfigured(
             Reason("tls", f"TLS connection to the provider failed: {type(fault).__name__}")

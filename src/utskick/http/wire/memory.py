@@ -1,0 +1,102 @@
+"""Memory of bodies and answers in flight: a budget of the process, and what a call takes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from utskick.domain.errors import Overloaded
+
+log = structlog.get_logger(__name__)
+
+#: A body is in memory several times while it is served: as it came, parsed, decoded and stored.
+COPIES: Final = 4
+_MINUTE: Final = 60.0
+
+
+class MemoryBudget:
+    """Bytes that calls may hold at a time. One alone may hold more."""
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._used = 0
+        self._refused = 0
+        self._last: float | None = None
+        self._next_log = 0.0
+
+    @property
+    def used(self) -> int:
+        return self._used
+
+    def take(self, count: int) -> bool:
+        """Take bytes of the budget; False: they are not left."""
+        if self._used and self._used + count > self._limit:
+            self._refuse()
+            return False
+        self._used += count
+        return True
+
+    def give_back(self, count: int) -> None:
+        self._used -= count
+
+    def _refuse(self) -> None:
+        self._refused += 1
+        self._last = now = self._clock()
+        if now >= self._next_log:
+            self._next_log = now + _MINUTE
+            log.warning("memory-refused", limit=self._limit, used=self._used, refused=self._refused)
+
+    def health(self) -> dict[str, Any] | None:
+        """Return the state for the health check; None: nothing was ever refused."""
+        if self._last is None:
+            return None
+        recently = self._clock() - self._last < _MINUTE
+        return {
+            "status": "DEGRADED" if recently else "UP",
+            "used": self._used,
+            "limit": self._limit,
+            "refused": self._refused,
+        }
+
+
+class MemoryShare:
+    """What one call holds of the budget until it ends."""
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self._held = 0
+
+    def body(self, length: int) -> None:
+        """Hold memory for a body of at least so many bytes. Raises ``Overloaded``."""
+        more = length * COPIES - self._held
+        if more <= 0:
+            return
+        # what the call holds already must not keep it from being the one that may hold more
+        self._budget.give_back(self._held)
+        if not self._budget.take(self._held + more):
+            self._held = 0
+            raise overloaded()
+        self._held += more
+
+    def answer(self, length: int) -> bool:
+        """Hold memory for an answer; False: it is not left."""
+        if not self._budget.take(length):
+            return False
+        self._held += length
+        return True
+
+    def end(self) -> None:
+        self._budget.give_back(self._held)
+        self._held = 0
+
+
+def overloaded() -> Overloaded:
+    """Return the error of a call for which no memory is left; the rest of its body is not read."""
+    return Overloaded(
+        "the bodies and answers in flight take all of http.memory; nothing was accepted",
+        headers={"Retry-After": "5", "Connection": "close"},
+    )
