@@ -23,7 +23,7 @@ from utskick_client.wire import Result, members_of
 
 #: Administrators maintain the directory; ``request`` reaches these operations, too.
 NOT_FOR_CLIENTS = re.compile(
-    r"/{municipalityId}/(settings|delegates|parties|push/subscriptions|configuration|holds|inbound-messages)(/|$)"
+    r"/{municipalityId}/(settings|delegates|parties|push/subscriptions|configuration|holds|inbound-messages|audit)(/|$)"
 )
 ID, DAYS, AT_ONCE = (
     str(uuid4()),

@@ -16,7 +16,7 @@ from utskick.channels.registry import CHANNELS
 from utskick.http.audit.subject import READS
 from utskick.http.messages.operations import BATCH_STATUS
 from utskick.http.operation import PUBLIC, Operation, Route
-from utskick.http.pipeline import routing
+from utskick.http.pipeline import health, routing
 
 
 async def endpoint(_request: Request) -> Response:
@@ -51,7 +51,8 @@ def test_an_id_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_every_scope_is_needed_by_some_operation(client: Client) -> None:
     needed = {o.scope for o in client.running.operations if o.scope is not PUBLIC}
-    assert needed == set(scopes.every(CHANNELS))
+    # Health checks are public, and tell more to who has this scope.
+    assert needed | {health.SCOPE} == set(scopes.every(CHANNELS))
 
 
 async def test_what_an_operation_audits_is_among_its_parameters(client: Client) -> None:
