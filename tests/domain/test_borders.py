@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from tests.domain.test_legal_id import TODAY, number
 from utskick.domain.clock import midnight, utc_second
@@ -12,6 +13,7 @@ from utskick.domain.contact_setting import Operator, Rule
 from utskick.domain.directory_ports import LegalId
 from utskick.domain.legal_id import WrongNumber, read_legal_id
 from utskick.domain.month import month_of, parse_month, written
+from utskick.domain.request_parts import SupportEmail
 from utskick.domain.retention import OTHERS, RetentionRule, Rules
 from utskick.domain.unit import Unit
 from utskick.domain.validators import is_base64
@@ -135,3 +137,24 @@ def test_the_narrowest_rule_decides_and_a_units_own_before_that_of_the_settings(
     office = rule(OFFICE, OTHERS)
     assert Rules((own,), (whole, office)).of("SMS", OFFICE) is office
     assert Rules((), (office,)).of("SMS", WHOLE) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "taken"),
+    [
+        ("", True),
+        ("a@bc", False),
+        ("a@b.c", True),
+        (f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 8}", True),
+        (f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 9}", False),
+    ],
+)
+def test_the_address_of_support_has_five_to_256_characters(address: str, taken: bool) -> None:
+    """The schema of Mina Meddelanden."""
+    assert len(address) in (0, 4, 5, 256, 257)
+    try:
+        TypeAdapter(SupportEmail).validate_python(address)
+    except ValidationError:
+        assert not taken
+    else:
+        assert taken
