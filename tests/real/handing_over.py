@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import random
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
+import pikepdf
 import pytest
 
 from tests.channels.snail_mail.pdfs import letter
@@ -38,6 +41,14 @@ class StorageServer(Protocol):
     user: LoginUser
 
     def account(self, path: Path, **more: Any) -> dict[str, Any]: ...
+
+
+def letter_of(size: int) -> bytes:
+    """A whole PDF of a little more than so many bytes, which is printed as it is."""
+    with pikepdf.open(io.BytesIO(letter())) as made:
+        made.Root.Filling = made.make_stream(random.Random(1).randbytes(size))
+        made.save(stream := io.BytesIO())
+    return stream.getvalue()
 
 
 @asynccontextmanager
@@ -94,7 +105,7 @@ class HandOverContract:
     async def test_a_letter_of_several_megabytes_is_handed_over_and_a_repeat_changes_nothing(
         self, storage: StorageServer, inbox: Path
     ) -> None:
-        large, key = letter() + b"%" + b"x" * 5_000_000, new_id()
+        large, key = letter_of(5_000_000), new_id()
         for _ in range(2):
             drafts = prepared(pdf(data=large)), prepared()
             assert await hand_over(storage.account(inbox), *drafts, key=key) == HANDED_OVER
@@ -154,7 +165,7 @@ class HandOverContract:
     async def test_a_full_disk_is_told_as_full_shows_nothing_and_is_resumed(
         self, storage: StorageServer, inbox: Path
     ) -> None:
-        key, large = new_id(), prepared(pdf(data=letter() + b"%" + b"x" * 3_000_000))
+        key, large = new_id(), prepared(pdf(data=letter_of(3_000_000)))
         with SmallDisk(inbox / "disk", 1024) as disk:
             account = storage.account(disk.folder)
             assert code_of(await hand_over(account, large, key=key), Deferred) == "target-full"

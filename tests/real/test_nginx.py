@@ -137,7 +137,7 @@ async def test_the_keys_of_an_issuer_are_found(
         issuer.url = f"http{'s' if where.ca_file else ''}://127.0.0.1:{where.port}"
         trusted = {"ca_file": where.ca_file} if where.ca_file else {}
         keys = RemoteKeys(issuer.section(**trusted), time.monotonic)
-        assert await keys.find("ec")
+        assert await keys.find("ec", "ES256")
         assert issuer.asked == 1
         await keys.close()
 
@@ -150,6 +150,6 @@ async def test_no_redirect_leads_to_another_issuers_keys(
         issuer.url = f"http://127.0.0.1:{nginx.ports[name]}"
         keys = RemoteKeys(issuer.section(), time.monotonic)
         with pytest.raises(IssuerAway):
-            await keys.find("ec")
+            await keys.find("ec", "ES256")
         assert issuer.asked == 0
         await keys.close()
