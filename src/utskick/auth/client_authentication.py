@@ -124,14 +124,13 @@ class Authentication:
 
     async def _is_signed(self, client: Client | None, text: str) -> bool:
         """Verify an assertion; without a client or its keys, against a key that nobody has."""
-        known = client is not None and client.public_keys is not None
-        keys = dict(client.public_keys or {}) if client is not None and known else _decoy_keys()
-        name = client.id if client is not None else ""
+        name, known = (client.id, client.public_keys) if client is not None else ("", None)
+        keys = _decoy_keys() if known is None else dict(known)
         try:
             proof = assertion.verify(text, name, keys, self._audiences)
         except assertion.InvalidAssertion:
             return False
-        if client is None or not known:
+        if client is None or known is None:
             return False
         until = datetime.fromtimestamp(proof.expires, UTC) + timedelta(minutes=1)
         return await self._clients.remember_assertion(client.id, proof.digest, until, self._clock())

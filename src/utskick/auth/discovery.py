@@ -134,7 +134,7 @@ class RemoteKeys:
     async def _discovered(self) -> str:
         """Return ``jwks_uri`` of the metadata issued by this very issuer (RFC 8414 section 3.3)."""
         faults = []
-        for url in _metadata_urls(self._issuer.url):
+        for url in _metadata_urls(self._issuer):
             try:
                 metadata = await self._get(url)
             except _RequestFailed as fault:
@@ -169,9 +169,8 @@ def _named(issuer: object) -> str:
     return f"the issuer {issuer[:200]}" if isinstance(issuer, str) else "no issuer"
 
 
-def _metadata_urls(issuer: str) -> Iterator[str]:
+def _metadata_urls(issuer: IssuerSection) -> Iterator[str]:
     """Iterate over metadata addresses (OpenID Connect Discovery 4, RFC 8414 section 3.1)."""
-    issuer = issuer.rstrip("/")
-    parts = urlsplit(issuer)
-    yield f"{issuer}/.well-known/openid-configuration"
+    yield issuer.metadata_url
+    parts = urlsplit(issuer.url.rstrip("/"))
     yield f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{parts.path}"

@@ -6,14 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
-from typing import Any, Final
+from typing import Any
 
-import structlog
-
-log = structlog.get_logger(__name__)
-
-#: Seconds between two log lines, and for which the health check names what was refused.
-_MINUTE: Final = 60.0
+from utskick.http.wire.refusals import Refusals
 
 
 class ConnectionLimits:
@@ -27,12 +22,9 @@ class ConnectionLimits:
     ) -> None:
         self._most = most
         self._per_address = min(per_address, most)
-        self._clock = clock
         self._open: Counter[str] = Counter()
         self._count = 0
-        self._refused = 0
-        self._last: float | None = None
-        self._next_log = 0.0
+        self._refusals = Refusals("connections-refused", clock)
 
     def admit(self, address: str) -> bool:
         """Count a new connection; False: it is one too many, and must be closed."""
@@ -56,29 +48,11 @@ class ConnectionLimits:
             del self._open[key]
 
     def _refuse(self, setting: str, limit: int) -> None:
-        self._refused += 1
-        self._last = now = self._clock()
-        if now >= self._next_log:
-            self._next_log = now + _MINUTE
-            log.warning(
-                "connections-refused",
-                setting=setting,
-                limit=limit,
-                open=self._count,
-                refused=self._refused,
-            )
+        self._refusals.add(setting=setting, limit=limit, open=self._count)
 
     def health(self) -> dict[str, Any] | None:
         """Return the state for the health check; None: nothing was ever refused."""
-        if self._last is None:
-            return None
-        recently = self._clock() - self._last < _MINUTE
-        return {
-            "status": "DEGRADED" if recently else "UP",
-            "open": self._count,
-            "limit": self._most,
-            "refused": self._refused,
-        }
+        return self._refusals.health(open=self._count, limit=self._most)
 
 
 def _key(address: str) -> str:

@@ -6,15 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import structlog
-
 from utskick.domain.errors import Overloaded
-
-log = structlog.get_logger(__name__)
+from utskick.http.wire.refusals import Refusals
 
 #: A body is in memory several times while it is served: as it came, parsed, decoded and stored.
 COPIES: Final = 4
-_MINUTE: Final = 60.0
 
 
 class MemoryBudget:
@@ -22,11 +18,8 @@ class MemoryBudget:
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
-        self._clock = clock
         self._used = 0
-        self._refused = 0
-        self._last: float | None = None
-        self._next_log = 0.0
+        self._refusals = Refusals("memory-refused", clock)
 
     @property
     def used(self) -> int:
@@ -35,7 +28,7 @@ class MemoryBudget:
     def take(self, count: int) -> bool:
         """Take bytes of the budget; False: they are not left."""
         if self._used and self._used + count > self._limit:
-            self._refuse()
+            self._refusals.add(limit=self._limit, used=self._used)
             return False
         self._used += count
         return True
@@ -43,24 +36,9 @@ class MemoryBudget:
     def give_back(self, count: int) -> None:
         self._used -= count
 
-    def _refuse(self) -> None:
-        self._refused += 1
-        self._last = now = self._clock()
-        if now >= self._next_log:
-            self._next_log = now + _MINUTE
-            log.warning("memory-refused", limit=self._limit, used=self._used, refused=self._refused)
-
     def health(self) -> dict[str, Any] | None:
         """Return the state for the health check; None: nothing was ever refused."""
-        if self._last is None:
-            return None
-        recently = self._clock() - self._last < _MINUTE
-        return {
-            "status": "DEGRADED" if recently else "UP",
-            "used": self._used,
-            "limit": self._limit,
-            "refused": self._refused,
-        }
+        return self._refusals.health(used=self._used, limit=self._limit)
 
 
 class MemoryShare:
