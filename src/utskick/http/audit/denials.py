@@ -31,7 +31,7 @@ from utskick.domain.ids import parse_id
 from utskick.domain.message import Caller
 from utskick.http.audit.coalescing import MINUTE, EventCoalescer, EventCount, EventKey
 from utskick.http.audit.subject import Audit, named_in
-from utskick.http.wire.caller import caller_of
+from utskick.http.wire.caller import address_of, caller_of
 from utskick.store.administration.audit import Audit as AuditLog
 from utskick.store.database import PASSING, Database, answering
 
@@ -78,7 +78,7 @@ def _caller(request: Request, municipality_id: str) -> Caller:
     try:
         return caller_of(request, municipality_id)
     except Invalid:
-        address = request.client.host if request.client else None
+        address = address_of(request) or None
         return Caller(municipality_id, request_id=request.state.request_id, address=address)
 
 

@@ -25,7 +25,7 @@ def caller_of(request: Request, municipality_id: str) -> Caller:
     ]
     if too_long:
         raise Invalid(too_long)
-    state, address = request.state, request.client.host if request.client else None
+    state, address = request.state, address_of(request) or None
     return Caller(
         municipality_id, origin, issuer, state.request_id, getattr(state, "client", None), address
     )
